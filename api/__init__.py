@@ -1,0 +1,1 @@
+"""The HTTP server: handlers by noun, sessions, live streams, OpenAPI."""

@@ -1,0 +1,1 @@
+"""The shared words of OpsWatch: points, schema, series queries, ports, errors. Pure."""

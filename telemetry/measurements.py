@@ -1,0 +1,255 @@
+"""The built-in measurements, as the registry holds them. Pure."""
+
+from __future__ import annotations
+
+from telemetry.schema import Field, FieldKind, FieldType, Measurement, MeasurementClass, Registry
+
+
+def _gauge(name: str, unit: str, description: str = "") -> Field:
+    return Field(name, FieldType.FLOAT, FieldKind.GAUGE, unit, description)
+
+
+def _amount(name: str, unit: str = "bytes", description: str = "") -> Field:
+    return Field(name, FieldType.INTEGER, FieldKind.GAUGE, unit, description)
+
+
+def _counter(name: str, unit: str = "1", description: str = "") -> Field:
+    return Field(name, FieldType.INTEGER, FieldKind.COUNTER, unit, description)
+
+
+def _state(name: str, description: str) -> Field:
+    return Field(name, FieldType.INTEGER, FieldKind.STATE, "1", description)
+
+
+def _seconds_in(name: str, description: str) -> Field:
+    return Field(name, FieldType.FLOAT, FieldKind.DURATION, "s", description)
+
+
+_METRICS, _SELF = MeasurementClass.METRICS, MeasurementClass.SELF
+
+CPU = Measurement(
+    "cpu",
+    _METRICS,
+    ("cpu", "host"),
+    (
+        _gauge("usage_active", "percent", "everything but idle and iowait"),
+        *(
+            _gauge(f"usage_{mode}", "percent")
+            for mode in ("user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
+        ),
+    ),
+    4_000,
+    "Share of CPU time per mode since the previous sample; the tag cpu is cpu-total or cpu0, cpu1, ...",
+)
+MEM = Measurement(
+    "mem",
+    _METRICS,
+    ("host",),
+    (
+        *(
+            _amount(name)
+            for name in (
+                "total",
+                "available",
+                "used",
+                "free",
+                "active",
+                "inactive",
+                "buffered",
+                "cached",
+                "shared",
+                "slab",
+            )
+        ),
+        _gauge("used_percent", "percent"),
+        _gauge("available_percent", "percent"),
+    ),
+    100,
+    "Memory of the host",
+)
+SWAP = Measurement(
+    "swap",
+    _METRICS,
+    ("host",),
+    (
+        _amount("total"),
+        _amount("used"),
+        _amount("free"),
+        _gauge("used_percent", "percent"),
+        _counter("in", "bytes", "swapped in since boot"),
+        _counter("out", "bytes", "swapped out since boot"),
+    ),
+    100,
+    "Swap space of the host",
+)
+DISK = Measurement(
+    "disk",
+    _METRICS,
+    ("device", "fstype", "host", "mode", "path"),
+    (
+        _amount("total"),
+        _amount("free"),
+        _amount("used"),
+        _gauge("used_percent", "percent", "of what users can use, as df counts"),
+        _amount("inodes_total", "1"),
+        _amount("inodes_free", "1"),
+        _amount("inodes_used", "1"),
+        _gauge("inodes_used_percent", "percent"),
+    ),
+    2_000,
+    "Space and inodes of each mounted filesystem",
+)
+NET = Measurement(
+    "net",
+    _METRICS,
+    ("host", "interface"),
+    tuple(
+        _counter(name, "bytes" if name.startswith("bytes") else "1")
+        for name in (
+            "bytes_sent",
+            "bytes_recv",
+            "packets_sent",
+            "packets_recv",
+            "err_in",
+            "err_out",
+            "drop_in",
+            "drop_out",
+        )
+    ),
+    2_000,
+    "Traffic of each network interface since boot",
+)
+SYSTEM = Measurement(
+    "system",
+    _METRICS,
+    ("host",),
+    (
+        _gauge("load1", "1"),
+        _gauge("load5", "1"),
+        _gauge("load15", "1"),
+        _amount("n_cpus", "1"),
+        _amount("n_users", "1"),
+        _amount("uptime", "s"),
+    ),
+    100,
+    "Load averages, processors, users and uptime of the host",
+)
+CGROUP = Measurement(
+    "cgroup",
+    _METRICS,
+    ("host",),
+    (
+        _gauge("cpu_limit_cores", "1", "processors that this container may use"),
+        _gauge("cpu_used_percent", "percent", "of the limit, since the previous sample"),
+        _counter("throttled_usec", "us", "time that the container was held back for its limit"),
+        _amount("memory_limit_bytes"),
+        _amount("memory_used_bytes", description="without the page cache that can be reclaimed"),
+        _gauge("memory_used_percent", "percent", "of the limit"),
+    ),
+    100,
+    "The limits of the container that OpsWatch itself runs in, where there are any",
+)
+PROBE = Measurement(
+    "probe",
+    _METRICS,
+    ("host", "kind", "probe", "service"),
+    (
+        _state("up", "1 for up and degraded, 0 for down; absent when unknown"),
+        _state("outcome", "how the attempt ended: the numbers of the documented enum"),
+        _gauge("latency_ms", "ms", "from the start to the last byte read"),
+        *(
+            _gauge(f"{phase}_ms", "ms", description)
+            for phase, description in (
+                ("dns", "resolving the name"),
+                ("connect", "opening the TCP connection"),
+                ("tls", "the TLS handshake"),
+                ("first_byte", "from the request to the first byte of the answer"),
+                ("transfer", "reading the rest"),
+            )
+        ),
+        _amount("code", "1", "the protocol's status, as 200"),
+        _gauge("cert_days_left", "days", "until the certificate ends"),
+        Field("message", FieldType.TEXT, FieldKind.TEXT, "", "why the outcome is not ok, for people"),
+        _state("state", "confirmed: 0 down, 1 degraded, 2 up, 3 unknown"),
+        _state("streak", "attempts in a row that argue against the confirmed state"),
+        *(_seconds_in(f"{word}_s", f"seconds accounted as {word}") for word in ("up", "degraded", "down", "unknown")),
+    ),
+    50_000,
+    "One attempt of one probe, with the confirmed state after it",
+)
+OPSWATCH_PROCESS = Measurement(
+    "opswatch_process",
+    _SELF,
+    ("host",),
+    (
+        _gauge("cpu_percent", "percent", "of one core"),
+        _amount("rss_bytes"),
+        _amount("open_files", "1"),
+        _amount("threads", "1"),
+        _gauge("loop_lag_ms", "ms", "the longest wait of the event loop since the previous sample"),
+    ),
+    100,
+    "OpsWatch's own process",
+)
+OPSWATCH_COLLECTOR = Measurement(
+    "opswatch_collector",
+    _SELF,
+    ("host",),
+    (
+        _counter("attempts", "1", "probe attempts since start"),
+        _counter("points_rejected", "1", "points that the registry refused since start"),
+        _gauge("late_ms", "ms", "the latest start of a probe since the previous sample"),
+        _amount("running", "1", "attempts under way"),
+        _counter("skipped", "1", "runs skipped because the one before was still under way"),
+    ),
+    100,
+    "The collector at work",
+)
+OPSWATCH_SPOOL = Measurement(
+    "opswatch_spool",
+    _SELF,
+    ("host",),
+    (
+        _amount("pending_batches", "1"),
+        _amount("pending_bytes"),
+        _gauge("oldest_s", "s", "age of the oldest batch that the store has not taken"),
+        _counter("acknowledged_points", "1"),
+        _counter("delivered_points", "1"),
+        _counter("dropped_points", "1", "lost to the caps on bytes and age"),
+        _counter("refused_points", "1", "gone to quarantine"),
+    ),
+    100,
+    "The buffer on disk between collector and store",
+)
+OPSWATCH_STORE = Measurement(
+    "opswatch_store",
+    _SELF,
+    ("host", "kind"),
+    (
+        _gauge("write_ms", "ms", "the longest commit since the previous sample"),
+        _gauge("read_ms", "ms", "the longest query since the previous sample"),
+        _counter("written_values", "1"),
+        _counter("queries", "1"),
+        _amount("series", "1"),
+        _amount("file_bytes"),
+    ),
+    100,
+    "The store at work",
+)
+
+BUILT_IN = Registry(
+    (
+        CPU,
+        MEM,
+        SWAP,
+        DISK,
+        NET,
+        SYSTEM,
+        CGROUP,
+        PROBE,
+        OPSWATCH_PROCESS,
+        OPSWATCH_COLLECTOR,
+        OPSWATCH_SPOOL,
+        OPSWATCH_STORE,
+    )
+)

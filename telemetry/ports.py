@@ -1,0 +1,70 @@
+"""The doors that two rooms share: what writes points and what answers queries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Protocol
+
+from telemetry.points import Point
+from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples
+
+DEFAULT_DEADLINE = timedelta(seconds=30)
+
+
+class WriteStatus(Enum):
+    """What a destination made of a batch (design.md 5)."""
+
+    OK = "ok"
+    RETRY = "retry"  # try again later; nothing is wrong with the points
+    PAUSE = "pause"  # nobody can write there now (credentials, a missing bucket); keep everything, ask people
+    SPLIT = "split"  # too large, or some are bad: halve it
+    PARTIAL = "partial"  # the rest landed; `refused` did not, and never will
+    POISON = "poison"  # the single point can never be taken
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A point that a destination will never take, with its reason."""
+
+    point: Point
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutcome:
+    """What became of a batch. `retry_after` is the least wait that the destination asked for."""
+
+    status: WriteStatus
+    message: str = ""
+    retry_after: timedelta | None = None
+    refused: tuple[Refused, ...] = ()
+
+
+WRITTEN = WriteOutcome(WriteStatus.OK)
+
+
+class PointWriter(Protocol):
+    """Takes points. Same series and time overwrite, so a batch may be written again."""
+
+    async def write(self, points: Sequence[Point]) -> WriteOutcome:
+        """Write them all, or say what became of them. Does not raise for the destination's troubles."""
+        ...
+
+
+class SeriesReader(Protocol):
+    """Answers queries."""
+
+    async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
+        """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
+        ...
+
+    def stream(self, query: SeriesQuery) -> AsyncIterator[list[SeriesSamples]]:
+        """A raw query in bounded slices: each holds every selected field of one tag set over one stretch of time.
+
+        Slices come tag set by tag set, oldest first; closing the iterator stops the engine. `Raw.limit` is
+        per series. Raises as `read`, at the first slice or in the middle.
+        """
+        ...

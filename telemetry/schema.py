@@ -1,0 +1,171 @@
+"""The schema registry: which measurements there are, with their tags, fields, types and units. Pure.
+
+The names and types of the host's measurements are Telegraf's (plugins cpu, mem, swap, disk, net,
+system), so that dashboards made for Telegraf work on this data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from telemetry.errors import PointRejected
+from telemetry.points import FieldValue, Point
+
+MAX_TAG_LENGTH = 1_024  # characters; InfluxDB's series key holds some 65,000 bytes in all
+MAX_TEXT_LENGTH = 4_096  # characters of a text field
+MAX_EXACT_INTEGER = 2**53  # beyond, a double rounds; the embedded store holds doubles
+RESERVED_NAMES = frozenset({"time", "result", "table", "error"})  # InfluxDB takes some and then fails every query
+
+
+class MeasurementClass(StrEnum):
+    """What a measurement is kept as (design.md 4)."""
+
+    METRICS = "metrics"
+    EVENTS = "events"
+    SELF = "self"
+
+
+class FieldType(StrEnum):
+    FLOAT = "float"
+    INTEGER = "integer"
+    TEXT = "text"
+
+
+class FieldKind(StrEnum):
+    """How a field may be aggregated."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    STATE = "state"
+    DURATION = "duration"  # seconds spent in something since the previous point: sums
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`unit` in UCUM-like words: `percent`, `bytes`, `ms`, `s`, `1`, `days`."""
+
+    name: str
+    type: FieldType
+    kind: FieldKind
+    unit: str = "1"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """`tags` in fixed order; `budget` is how many series it may have before somebody is asked."""
+
+    name: str
+    measurement_class: MeasurementClass
+    tags: tuple[str, ...]
+    fields: tuple[Field, ...]
+    budget: int
+    description: str
+
+    def field(self, name: str) -> Field | None:
+        """The field of this name, or None."""
+        return next((field for field in self.fields if field.name == name), None)
+
+
+class Registry:
+    """The measurements that are known, and the door through which every point passes."""
+
+    def __init__(self, measurements: Iterable[Measurement]) -> None:
+        self._measurements = {measurement.name: measurement for measurement in measurements}
+        self._coercions: dict[str, dict[str, Callable[[str, FieldValue], FieldValue]]] = {
+            measurement.name: {field.name: _COERCIONS[field.type] for field in measurement.fields}
+            for measurement in self._measurements.values()
+        }
+
+    def __iter__(self) -> Iterator[Measurement]:
+        return iter(self._measurements.values())
+
+    def get(self, name: str) -> Measurement | None:
+        """The measurement of this name, or None."""
+        return self._measurements.get(name)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._measurements)
+
+    def coerce(self, point: Point) -> Point:
+        """The point with each field in its registered type.
+
+        Raises PointRejected, naming what is wrong, for an unknown measurement, tag or field, a value of
+        another type, NaN, an infinity, an integer beyond 2^53, no field at all, or a time out of 64 bits.
+        """
+        coercions = self._coercions.get(point.measurement)
+        if coercions is None:
+            raise PointRejected(
+                f"measurement {_short(point.measurement)} is not registered",
+                field="measurement",
+                value=point.measurement,
+            )
+        self._check_tags(point)
+        if not point.fields:
+            raise PointRejected(f"a point of {point.measurement} has no field", field="fields")
+        if not -(2**63) <= point.time < 2**63:
+            raise PointRejected(f"the time of a {point.measurement} point does not fit 64 bits", field="time")
+        fields: dict[str, FieldValue] = {}
+        for name, value in point.fields.items():
+            coercion = coercions.get(name)
+            if coercion is None:
+                raise PointRejected(f"{point.measurement} has no field {_short(name)}", field=name, value=value)
+            fields[name] = coercion(name, value)
+        return Point(point.measurement, point.tags, fields, point.time)
+
+    def _check_tags(self, point: Point) -> None:
+        known = self._measurements[point.measurement].tags
+        for name, value in point.tags:
+            if name not in known:
+                raise PointRejected(f"{point.measurement} has no tag {_short(name)}", field=name, value=value)
+            if len(value) > MAX_TAG_LENGTH:
+                raise PointRejected(
+                    f"tag {name} has {len(value):,} characters, more than {MAX_TAG_LENGTH:,}", field=name
+                )
+
+
+def check_name(name: str) -> None:
+    """Raise PointRejected for a measurement, tag or field name that a store could not query."""
+    if not name or name.startswith("_") or name in RESERVED_NAMES:
+        raise PointRejected(f"{_short(name)} cannot be a name: it is empty, reserved, or begins with _", value=name)
+
+
+def _float(name: str, value: FieldValue) -> float:
+    if isinstance(value, str):
+        raise PointRejected(f"field {name} is a number, not text", field=name, value=value)
+    if isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER:
+        raise PointRejected(f"field {name}: {value} is beyond 2^53", field=name, value=value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise PointRejected(f"field {name} is {number}, which no store can hold", field=name, value=str(number))
+    return number
+
+
+def _integer(name: str, value: FieldValue) -> int:
+    number = _float(name, value)
+    if not number.is_integer() or abs(number) > MAX_EXACT_INTEGER:
+        raise PointRejected(f"field {name} is an integer up to 2^53, not {value}", field=name, value=value)
+    return int(number)
+
+
+def _text(name: str, value: FieldValue) -> str:
+    if not isinstance(value, str):
+        raise PointRejected(f"field {name} is text, not {value!r}", field=name, value=value)
+    # NUL and lone surrogates cannot be stored as UTF-8 everywhere; what arrives is hostile text.
+    clean = value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return clean if len(clean) <= MAX_TEXT_LENGTH else clean[: MAX_TEXT_LENGTH - 1] + "…"
+
+
+_COERCIONS: Mapping[FieldType, Callable[[str, FieldValue], FieldValue]] = {
+    FieldType.FLOAT: _float,
+    FieldType.INTEGER: _integer,
+    FieldType.TEXT: _text,
+}
+
+
+def _short(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:57] + "...")
