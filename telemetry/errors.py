@@ -16,6 +16,8 @@
     ├── QueryTimedOut             the deadline of a query passed; the engine was told to stop
     ├── StoreUnavailable          a store cannot take or give anything at the moment; a retry makes sense
     ├── SpoolFull                 a point could not be acknowledged: the buffer on disk cannot take it
+    ├── ListenError               the address cannot be listened on: in use, not ours, not allowed
+    ├── ServerError               a command asked a server, and it could not be reached or refused
     └── DataDirectoryError        the data directory cannot be used
         ├── DataDirectoryInUse    another process holds its LOCK
         └── DataDirectoryTooNew   a later version of OpsWatch wrote it
@@ -131,6 +133,14 @@ class StoreUnavailable(OpsWatchError):
 
 class SpoolFull(OpsWatchError):
     code = "spool_full"
+
+
+class ListenError(OpsWatchError):
+    code = "listen"
+
+
+class ServerError(OpsWatchError):
+    code = "server"
 
 
 class DataDirectoryError(OpsWatchError):

@@ -1,0 +1,176 @@
+"""The embedded store: a PointWriter and a SeriesReader over one DuckDB file. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+
+from embedded.engine import EngineOptions, open_engine
+from embedded.reader import QueryRunner
+from embedded.retention import closed_unsorted_days, delete_expired, sort_day
+from embedded.writer import BatchWriter
+from telemetry.errors import QueryTimedOut, StoreUnavailable
+from telemetry.points import Point
+from telemetry.ports import DEFAULT_DEADLINE, WriteOutcome
+from telemetry.schema import MeasurementClass, Registry
+from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples
+from telemetry.times import format_duration
+
+T = TypeVar("T")
+
+_INTERRUPT_AGAIN = 0.05  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedOptions:
+    """`retention` per class; `readers` is how many queries run at once, the others wait."""
+
+    retention: Mapping[MeasurementClass, timedelta]
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    readers: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """`longest_*` are since they were last taken; `file_bytes` is the file and its write-ahead log."""
+
+    written_values: int
+    queries: int
+    series: int
+    file_bytes: int
+    longest_commit_ms: float
+    longest_query_ms: float
+
+
+class EmbeddedStore:
+    """Writes in one thread, reads in a few, each with a cursor of its own. Open it with `opened`."""
+
+    def __init__(self, path: Path, options: EmbeddedOptions, registry: Registry) -> None:
+        self._path = path
+        self._options = options
+        self._connection = open_engine(path, options.engine)
+        self._write_thread = ThreadPoolExecutor(1, "store-write")
+        self._read_threads = ThreadPoolExecutor(options.readers, "store-read")
+        self._cursors: asyncio.Queue[duckdb.DuckDBPyConnection] = asyncio.Queue()
+        for _ in range(options.readers):
+            self._cursors.put_nowait(self._connection.cursor())
+        self._writer = BatchWriter(self._connection, registry)
+        self._queries = QueryRunner(registry)
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, path: Path, options: EmbeddedOptions, registry: Registry) -> AsyncIterator[EmbeddedStore]:
+        """The store, as long as the block runs. Raises StoreUnavailable naming the file and the way out."""
+        store = await asyncio.to_thread(cls, path, options, registry)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    async def write(self, points: Sequence[Point]) -> WriteOutcome:
+        """Commit a batch as one transaction; RETRY when the engine cannot."""
+        return await self._in_writer(lambda: self._writer.write(points))
+
+    async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
+        """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
+        try:
+            async with asyncio.timeout(deadline.total_seconds()):
+                cursor = await self._cursors.get()
+                try:
+                    return await self._in_reader(cursor, lambda: self._queries.answer(cursor, query))
+                finally:
+                    self._cursors.put_nowait(cursor)
+        except TimeoutError as error:
+            raise QueryTimedOut(
+                f"the query was stopped after {format_duration(deadline)}: shorten the range or lengthen every"
+            ) from error
+
+    async def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
+        """A raw query in bounded slices; see the port."""
+        cursor = await self._cursors.get()
+        slices = self._queries.slices(cursor, query)
+        try:
+            while (samples := await self._in_reader(cursor, lambda: next(slices, None))) is not None:
+                yield samples
+        finally:
+            slices.close()
+            self._cursors.put_nowait(cursor)
+
+    async def delete_expired(self, now: datetime) -> int:
+        """Delete what is older than its class is kept; returns the rows deleted."""
+        return await self._in_writer(lambda: delete_expired(self._connection, self._options.retention, now))
+
+    async def sort_closed_days(self, now: datetime) -> int:
+        """Rewrite in order what was written on days that are over; returns the days. Writers get in between days."""
+        days = await self._in_writer(lambda: closed_unsorted_days(self._connection, self._writer, now))
+        for table, day in days:
+            await self._in_writer(lambda table=table, day=day: sort_day(self._connection, self._writer, table, day))  # type: ignore[misc]
+        return len(days)
+
+    def take_statistics(self) -> StoreStatistics:
+        """How it stands; asks no query. The longest commit and query begin anew."""
+        writing, reading = self._writer.statistics, self._queries.statistics
+        taken = StoreStatistics(
+            written_values=writing.written_values,
+            queries=reading.queries,
+            series=self._writer.series_count,
+            file_bytes=sum(_size(path) for path in (self._path, self._path.with_name(self._path.name + ".wal"))),
+            longest_commit_ms=writing.longest_commit_s * 1000,
+            longest_query_ms=reading.longest_query_s * 1000,
+        )
+        writing.longest_commit_s = reading.longest_query_s = 0.0
+        return taken
+
+    async def _in_writer(self, work: Callable[[], T]) -> T:
+        return await self._translated(asyncio.get_running_loop().run_in_executor(self._write_thread, work))
+
+    async def _in_reader(self, cursor: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
+        """Run in a reader thread; whoever stops waiting stops the engine, and the thread is free when this returns."""
+        future = asyncio.get_running_loop().run_in_executor(self._read_threads, work)
+        try:
+            return await self._translated(asyncio.shield(future))
+        except asyncio.CancelledError:
+            while not future.done():
+                # Again and again: an interrupt that comes before the query has begun is lost.
+                cursor.interrupt()
+                await asyncio.wait([future], timeout=_INTERRUPT_AGAIN)
+            if not future.cancelled():
+                future.exception()  # taken, so that it is not reported as never retrieved
+            raise
+
+    async def _translated(self, work: asyncio.Future[T]) -> T:
+        try:
+            return await work
+        except RuntimeError as error:
+            if "after shutdown" in str(error):
+                raise StoreUnavailable("the embedded store is closed") from error
+            raise
+        except duckdb.Error as error:
+            raise StoreUnavailable(f"the embedded store failed: {str(error)[:300]}") from error
+
+    async def close(self) -> None:
+        """Wait for what is being written, stop what is being read, close the file."""
+
+        def close() -> None:
+            self._write_thread.shutdown(wait=True)
+            self._read_threads.shutdown(wait=True, cancel_futures=True)
+            while not self._cursors.empty():
+                self._cursors.get_nowait().close()
+            self._connection.close()
+
+        await asyncio.to_thread(close)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

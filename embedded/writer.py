@@ -1,0 +1,200 @@
+"""Write points into the store: one thread, one transaction per batch. Shell.
+
+The tables have no key, so idempotence is ours: a sample newer than its series' high-water mark cannot
+collide and is appended; any other replaces what stands at its series and time (measured in
+`docs/performance.md`; a primary key would cost five times the disk).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import duckdb
+
+from embedded.sql import TABLES
+from telemetry.points import FieldValue, Point, Tags
+from telemetry.ports import WRITTEN, Refused, WriteOutcome, WriteStatus
+from telemetry.schema import Registry
+
+NANOSECONDS_PER_DAY = 86_400 * 1_000_000_000
+
+Row = tuple[int, int, float | None, str | None]
+
+
+@dataclass(slots=True)
+class SeriesEntry:
+    """What the writer remembers of one series. A mark that is too high costs time, never correctness."""
+
+    identifier: int
+    mark: int
+
+
+@dataclass(slots=True)
+class TableBatch:
+    """The rows of one commit for one table: those that cannot collide, and by (series, time) those that may."""
+
+    fresh: list[Row] = field(default_factory=list)
+    late: dict[tuple[int, int], Row] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class WriterStatistics:
+    """Counted since open; `longest_commit_s` until it is taken."""
+
+    written_values: int = 0
+    longest_commit_s: float = 0.0
+
+
+class BatchWriter:
+    """Owns the writing connection; every method runs in the store's writer thread."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, registry: Registry) -> None:
+        self._connection = connection
+        self._tables = {measurement.name: TABLES[measurement.measurement_class] for measurement in registry}
+        self._series: dict[tuple[str, Tags], dict[str, SeriesEntry]] = {}
+        self._created: list[tuple[int, str, str, dict[str, str], tuple[str, Tags]]] = []
+        self._next_identifier = 1
+        self._sorted_days: dict[str, set[int]] = {table: set() for table in TABLES.values()}
+        self.statistics = WriterStatistics()
+        self._load()
+        self._appenders = {table: connection.appender(table) for table in (*TABLES.values(), "series")}
+        connection.execute("CREATE TEMP TABLE late (ts BIGINT, series_id INTEGER, value DOUBLE, text VARCHAR)")
+        self._late_appender = connection.appender("late")
+
+    @property
+    def series_count(self) -> int:
+        return self._next_identifier - 1
+
+    def write(self, points: Sequence[Point]) -> WriteOutcome:
+        """Commit a batch, whole. Any failure of the engine leaves nothing of it, and says RETRY."""
+        started = time.perf_counter()
+        batches, refused, values = self._sort_out(points)
+        try:
+            self._commit(batches)
+        except duckdb.Error as error:
+            self._roll_back()
+            return WriteOutcome(WriteStatus.RETRY, f"the embedded store cannot commit: {str(error)[:300]}")
+        self._created.clear()
+        self.statistics.written_values += values
+        self.statistics.longest_commit_s = max(self.statistics.longest_commit_s, time.perf_counter() - started)
+        return WriteOutcome(WriteStatus.PARTIAL, refused=tuple(refused)) if refused else WRITTEN
+
+    def forget_sorted(self, table: str, day: int) -> None:
+        self._sorted_days[table].discard(day)
+
+    def remember_sorted(self, table: str, day: int) -> None:
+        self._sorted_days[table].add(day)
+
+    def sorted_days(self, table: str) -> frozenset[int]:
+        return frozenset(self._sorted_days[table])
+
+    def _load(self) -> None:
+        rows = self._connection.execute("SELECT series_id, measurement, field, tags FROM series").fetchall()
+        marks: dict[int, int] = {}
+        for table in TABLES.values():
+            marks.update(self._connection.execute(f"SELECT series_id, max(ts) FROM {table} GROUP BY 1").fetchall())
+        for identifier, measurement, name, tags in rows:
+            key = (measurement, tuple(sorted(tags.items())))
+            entry = SeriesEntry(identifier, marks.get(identifier, -(2**63)))
+            self._series.setdefault(key, {})[name] = entry
+            self._next_identifier = max(self._next_identifier, identifier + 1)
+        for table, day in self._connection.execute("SELECT table_name, day FROM sorted_day").fetchall():
+            self._sorted_days[table].add(day)
+
+    def _sort_out(self, points: Sequence[Point]) -> tuple[dict[str, TableBatch], list[Refused], int]:
+        batches: dict[str, TableBatch] = {}
+        refused: list[Refused] = []
+        values = 0
+        for point in points:
+            table = self._tables.get(point.measurement)
+            if table is None:
+                refused.append(Refused(point, f"measurement {point.measurement!r} is not registered"))
+                continue
+            batch = batches.get(table)
+            if batch is None:
+                batch = batches[table] = TableBatch()
+            values += len(point.fields)
+            self._place(point, batch)
+        return batches, refused, values
+
+    def _place(self, point: Point, batch: TableBatch) -> None:
+        # The hottest lines of the store: once per value written.
+        entries = self._series.get((point.measurement, point.tags))
+        if entries is None:
+            entries = self._series[point.measurement, point.tags] = {}
+        moment = point.time
+        for name, value in point.fields.items():
+            entry = entries.get(name)
+            if entry is None:
+                entry = entries[name] = self._create(point, name)
+            row = _row(moment, entry.identifier, value)
+            if moment > entry.mark:
+                entry.mark = moment
+                batch.fresh.append(row)
+            else:
+                batch.late[entry.identifier, moment] = row
+
+    def _create(self, point: Point, name: str) -> SeriesEntry:
+        entry = SeriesEntry(self._next_identifier, -(2**63))
+        self._next_identifier += 1
+        key = (point.measurement, point.tags)
+        self._created.append((entry.identifier, point.measurement, name, dict(point.tags), key))
+        return entry
+
+    def _commit(self, batches: dict[str, TableBatch]) -> None:
+        self._connection.execute("BEGIN")
+        if self._created:
+            self._appenders["series"].append_rows([row[:4] for row in self._created])
+            self._appenders["series"].flush()
+        touched = [(table, day) for table, batch in batches.items() for day in self._unsort(table, batch)]
+        for table, batch in batches.items():
+            if batch.fresh:
+                appender = self._appenders[table]
+                appender.append_rows(batch.fresh)
+                appender.flush()
+            if batch.late:
+                self._replace(table, list(batch.late.values()))
+        self._connection.execute("COMMIT")
+        for table, day in touched:
+            self.forget_sorted(table, day)
+
+    def _replace(self, table: str, rows: list[Row]) -> None:
+        earliest, latest = min(row[0] for row in rows), max(row[0] for row in rows)
+        self._late_appender.append_rows(rows)
+        self._late_appender.flush()
+        self._connection.execute(
+            f"DELETE FROM {table} USING late WHERE {table}.series_id = late.series_id AND {table}.ts = late.ts"
+            f" AND {table}.ts BETWEEN {earliest} AND {latest}"
+        )
+        self._connection.execute(f"INSERT INTO {table} SELECT * FROM late")
+        self._connection.execute("DELETE FROM late")
+
+    def _unsort(self, table: str, batch: TableBatch) -> set[int]:
+        """Days that were rewritten in order and now get rows again: they are to be rewritten once more."""
+        known = self._sorted_days[table]
+        if not known:
+            return set()
+        rows = [*batch.fresh, *batch.late.values()]
+        if min(row[0] for row in rows) // NANOSECONDS_PER_DAY > max(known):
+            return set()
+        days = {row[0] // NANOSECONDS_PER_DAY for row in rows} & known
+        for day in days:
+            self._connection.execute(f"DELETE FROM sorted_day WHERE table_name = '{table}' AND day = {day}")
+        return days
+
+    def _roll_back(self) -> None:
+        # The marks stay as they are: too high is safe. Series that were never committed must be forgotten.
+        for appender in (*self._appenders.values(), self._late_appender):
+            appender.clear()
+        with suppress(duckdb.TransactionException):  # BEGIN itself failed, or the engine has rolled back already
+            self._connection.execute("ROLLBACK")
+        for _, _, name, _, key in self._created:
+            del self._series[key][name]
+        self._created.clear()
+
+
+def _row(moment: int, identifier: int, value: FieldValue) -> Row:
+    return (moment, identifier, None, value) if isinstance(value, str) else (moment, identifier, value, None)

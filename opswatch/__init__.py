@@ -1,0 +1,1 @@
+"""The application: settings, wiring, scheduler, command line, its own log and state."""

@@ -1,0 +1,1 @@
+"""The command line `opswatch`, one module per group of commands. Shell."""

@@ -1,0 +1,71 @@
+"""Run the application in the foreground until a signal ends it. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+
+from opswatch.program_log import LogOptions, program_log
+from opswatch.settings import Settings
+from opswatch.wiring import open_app
+
+logger = logging.getLogger(__name__)
+
+# What was acknowledged is on disk by then, so ending hard loses nothing; a supervisor would kill us at 10 s anyway.
+STOP_WITHIN = 4.5  # seconds
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT, and print on stdout the facts that scripts need. Raises OpsWatchError."""
+    stop = asyncio.Event()
+    _handle_signals(stop)
+    options = LogOptions(
+        level=settings.log.level,
+        form=settings.log.format,
+        rotation_enabled=settings.log.rotation_enabled,
+        retention_days=settings.log.retention_days,
+        max_size_mb=settings.log.max_size_mb,
+    )
+    with program_log(options, settings.data_dir / "log" / "opswatch.jsonl") as log:
+        for warning in settings.warnings:
+            logger.warning("configuration: %s", warning)
+        async with open_app(settings, log) as running:
+            _say(f"listening {running.url}")
+            if running.owner_link is not None:
+                _say(f"owner link {running.owner_link}")
+            logger.info("started", extra={"url": running.url, "services": len(settings.services)})
+            await stop.wait()
+            logger.info("stopping")
+            _end_at_the_latest()
+
+
+def _say(line: str) -> None:
+    # One line per fact, at once: a script may be waiting for it at the other end of a pipe.
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _handle_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop() -> None:
+        if stop.is_set():  # the second signal: whoever sends it does not want to wait
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask_to_stop)
+    loop.add_signal_handler(
+        signal.SIGHUP,
+        lambda: logger.warning("SIGHUP: reload is not available in this version; restart to read the configuration"),
+    )
+
+
+def _end_at_the_latest() -> None:
+    timer = threading.Timer(STOP_WITHIN, os._exit, args=(0,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,5 @@
+"""Which OpsWatch this is. Shell."""
+
+from importlib.metadata import version
+
+VERSION = version("opswatch")
