@@ -32,7 +32,7 @@ CPU = Measurement(
     _METRICS,
     ("cpu", "host"),
     (
-        _gauge("usage_active", "percent", "everything but idle and iowait"),
+        _gauge("usage_active", "percent", "everything but idle, as Telegraf counts it"),
         *(
             _gauge(f"usage_{mode}", "percent")
             for mode in ("user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
