@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -39,12 +40,13 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _FRAMING_HEADERS = {"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"}
 
 
-class BadValue(ValueError):  # noqa: N818 (it says what happened)
-    """A value that cannot be taken: why, and the way out."""
+class BadValue(ValueError):
+    """A value that cannot be taken: why, the way out, and where below the value it is (a key, an index)."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", at: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
         self.hint = hint
+        self.at = at
 
 
 def quoted(value: object) -> str:
@@ -114,7 +116,9 @@ def url_of(value: Any) -> str:
     text = text_of(value, what="a URL", length=2_048)
     parts = _split(text)
     if not parts.scheme or "://" not in text:
-        hint = f"did you mean https://{text}?" if re.match(r"[\w.-]+\.[a-z]+|localhost", text) and "@" not in text else ""
+        hint = (
+            f"did you mean https://{text}?" if re.match(r"[\w.-]+\.[a-z]+|localhost", text) and "@" not in text else ""
+        )
         raise BadValue(f"{quoted(text)} is not a URL: it has no scheme", hint or "write https://host/path")
     if parts.scheme in {"ws", "wss"}:
         raise BadValue(f"{quoted(text)}: websocket probes are not available in this version yet")
@@ -122,7 +126,9 @@ def url_of(value: Any) -> str:
         hint = near_miss(parts.scheme, ["http", "https"]) or "http and https are asked"
         raise BadValue(f"{quoted(text)}: a URL with the scheme {quoted(parts.scheme)} cannot be asked", hint)
     if "@" in parts.netloc:
-        raise BadValue("the URL holds credentials, which would show on pages and in logs", "use basic_auth with password_file")
+        raise BadValue(
+            "the URL holds credentials, which would show on pages and in logs", "use basic_auth with password_file"
+        )
     _check_host(text, parts)
     return text
 
@@ -130,8 +136,6 @@ def url_of(value: Any) -> str:
 def proxy_of(value: Any) -> str:
     text = text_of(value, what="a proxy", length=2_048)
     parts = _split(text)
-    if "@" in text:
-        raise BadValue("the proxy's URL holds credentials, which are not supported", "use a proxy that knows this host")
     if parts.scheme != "http":
         raise BadValue(f"{quoted(text)} is not a proxy that can be used", "write http://host:port")
     _check_host(text, parts)
@@ -172,15 +176,10 @@ def host_of(value: Any) -> str:
 def method_of(value: Any) -> str:
     text = text_of(value, what="a method").upper()
     if text not in METHODS:
-        raise BadValue(f"{quoted(value)} is not a method that can be asked", near_miss(text, list(METHODS)) or ", ".join(METHODS))
+        raise BadValue(
+            f"{quoted(value)} is not a method that can be asked", near_miss(text, list(METHODS)) or ", ".join(METHODS)
+        )
     return text
-
-
-def header_name_of(value: Any) -> str:
-    name = text_of(value, what="a header's name")
-    if not _TOKEN.fullmatch(name):
-        raise BadValue(f"{quoted(name)} is not a header's name")
-    return name
 
 
 def request_headers_of(value: Any) -> dict[str, str]:
@@ -188,7 +187,7 @@ def request_headers_of(value: Any) -> dict[str, str]:
     headers = headers_of(value)
     for name in headers:
         if name.lower() in _FRAMING_HEADERS:
-            raise BadValue(f"the header {name} is set by OpsWatch itself", "remove it")
+            raise BadValue(f"the header {name} is set by OpsWatch itself", "remove it", (name,))
     return headers
 
 
@@ -197,13 +196,23 @@ def headers_of(value: Any) -> dict[str, str]:
         raise BadValue(f"headers must be a mapping, not {_kind(value)}", "write {Accept: text/html}")
     seen: set[str] = set()
     for name, content in value.items():
-        header_name_of(name)
+        _check_header(name, content)
         if name.lower() in seen:
-            raise BadValue(f"the header {name} stands twice", "names of headers ignore case")
+            raise BadValue(f"the header {name} stands twice", "names of headers ignore case", (name,))
         seen.add(name.lower())
-        if _CONTROL.search(text_of(content, what=f"the header {name}")):
-            raise BadValue(f"the header {name} holds a line break or another control character", "write it on one line")
     return value
+
+
+def _check_header(name: Any, content: Any) -> None:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise BadValue(f"{quoted(name)} is not a header's name", at=(name,))
+    try:
+        text = text_of(content, what="a header")
+    except BadValue as error:
+        raise BadValue(str(error), error.hint, (name,)) from error
+    if _CONTROL.search(text):
+        message = f"the header {name} holds a line break or another control character"
+        raise BadValue(message, "write it on one line", (name,))
 
 
 def labels_of(value: Any) -> dict[str, str]:
@@ -211,9 +220,15 @@ def labels_of(value: Any) -> dict[str, str]:
         raise BadValue(f"labels must be a mapping, not {_kind(value)}", "write {team: shop}")
     for name, content in value.items():
         if not isinstance(name, str) or not _LABEL.fullmatch(name):
-            raise BadValue(f"{quoted(name)} is not a label's name", "letters, digits, `_`, `.` and `-`, up to 63")
-        if _CONTROL.search(text_of(content, what=f"the label {name}", length=MAX_NAME_LENGTH)):
-            raise BadValue(f"the label {name} holds a line break or another control character")
+            raise BadValue(
+                f"{quoted(name)} is not a label's name", "letters, digits, `_`, `.` and `-`, up to 63", (name,)
+            )
+        try:
+            text = text_of(content, what=f"the label {name}", length=MAX_NAME_LENGTH)
+        except BadValue as error:
+            raise BadValue(str(error), error.hint, (name,)) from error
+        if _CONTROL.search(text):
+            raise BadValue(f"the label {name} holds a line break or another control character", at=(name,))
     return value
 
 
@@ -222,13 +237,13 @@ def statuses_of(value: Any) -> tuple[StatusRange, ...]:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise BadValue("an empty list expects no status at all", "remove it to expect 200-299")
-    return tuple(_status(one) for one in values)
+    return tuple(_status(one, (index,) if isinstance(value, list) else ()) for index, one in enumerate(values))
 
 
-def _status(value: Any) -> StatusRange:
+def _status(value: Any, at: tuple[int, ...]) -> StatusRange:
     match = _STATUS.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
     if match is None or int(match[1]) > int(match[2] or match[1]):
-        raise BadValue(f"{quoted(value)} is not a status", 'write a code from 100 to 599 or a range, like 200 or "300-399"')
+        raise BadValue(f"{quoted(value)} is not a status", 'write 200, or a range in quotes: "300-399"', at)
     return StatusRange(int(match[1]), int(match[2] or match[1]))
 
 
@@ -241,9 +256,8 @@ def pattern_of(value: Any) -> str:
         re2.compile(text, options)
     except (re2.error, UnicodeError) as error:
         reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error.args[0])
-        raise BadValue(
-            f"{quoted(text)} is not a regular expression of RE2: {reason[:100]}", "RE2 knows no lookaround and no backreference"
-        ) from error
+        message = f"{quoted(text)} is not a regular expression of RE2: {reason[:100]}"
+        raise BadValue(message, "RE2 knows no lookaround and no backreference") from error
     return text
 
 
@@ -268,10 +282,8 @@ def network_of(value: Any) -> IPv4Network | IPv6Network:
         return ip_network(text)
     except ValueError as error:
         hint = "write 10.0.0.0/8 or fd00::/8"
-        try:
+        with suppress(ValueError):
             hint = f"did you mean `{ip_network(text, strict=False)}`?"
-        except ValueError:
-            pass
         raise BadValue(f"{quoted(text)} is not a network", hint) from error
 
 
@@ -305,10 +317,6 @@ def path_text_of(value: Any) -> str:
 def _kind(value: object) -> str:
     kinds = {dict: "a mapping", list: "a list", bool: "true or false", int: "a number", float: "a number", str: "text"}
     return kinds.get(type(value), "nothing")
-
-
-def _schema(description: str, **further: Any) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", **further} | ({"format": description} if description else {}))
 
 
 _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)$"})

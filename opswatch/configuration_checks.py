@@ -1,0 +1,174 @@
+"""What is wrong between the items of `opswatch.yaml`: duplicates, unknown names, rings, times that do not fit. Pure.
+
+These look at the values as they were read, not at the models: so they find what they find, whatever else is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from opswatch.configuration_faults import fault_at
+from opswatch.configuration_values import BadValue, duration_of, near_miss, quoted
+from opswatch.yaml_document import Document, Path
+from telemetry.errors import Fault
+from telemetry.times import format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeDefaults:
+    """What holds for a probe that does not say otherwise. A timeout of None is ten seconds, or 2/3 of the interval."""
+
+    interval: timedelta = timedelta(seconds=30)
+    timeout: timedelta | None = None
+    failure_threshold: int = 2
+    success_threshold: int = 1
+
+    def timeout_for(self, interval: timedelta) -> timedelta:
+        """Nobody wrote a timeout, so it is nobody's mistake when the interval is short: it gives way."""
+        return self.timeout if self.timeout is not None else min(timedelta(seconds=10), interval * 2 / 3)
+
+
+def check(document: Document, source: str, interval: timedelta) -> list[Fault]:
+    """All faults between items; `interval` is what holds where the file says nothing."""
+    services = [(path, service) for path, service in _items(document.value, ("services",)) if isinstance(service, dict)]
+    found = [
+        *_duplicates(document, source, services, "service"),
+        *_dependencies(document, source, services),
+    ]
+    defaults = _defaults(document, interval)
+    found += _default_times(document, source, defaults)
+    for path, service in services:
+        probes = [(place, probe) for place, probe in _items(service, ("probes",), path) if isinstance(probe, dict)]
+        found += _duplicates(document, source, probes, "probe", unnamed="http")
+        for place, probe in probes:
+            found += _probe_faults(document, source, place, probe, defaults)
+    return found
+
+
+def _items(value: Any, keys: Path, path: Path = ()) -> list[tuple[Path, Any]]:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return [((*path, *keys, index), item) for index, item in enumerate(value)] if isinstance(value, list) else []
+
+
+def _duplicates(
+    document: Document, source: str, items: list[tuple[Path, dict[str, Any]]], what: str, unnamed: str | None = None
+) -> Iterator[Fault]:
+    first: dict[str, Path] = {}
+    for path, item in items:
+        name = item.get("name")
+        name = unnamed if name is None else name
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            earlier = document.spans.get((*first[name], "name")) or document.spans.get(first[name])
+            where = f"; first in line {earlier.line + 1}" if earlier else ""
+            message = f"the {what} {quoted(name)} stands twice{where}"
+            yield fault_at(document, source, (*path, "name"), message, "give it another name")
+        first.setdefault(name, path)
+
+
+def _dependencies(document: Document, source: str, services: list[tuple[Path, dict[str, Any]]]) -> Iterator[Fault]:
+    names = [service["name"] for _, service in services if isinstance(service.get("name"), str)]
+    needs: dict[str, list[str]] = {}
+    for path, service in services:
+        name = service.get("name")
+        for place, needed in _items(service, ("depends_on",), path):
+            if not isinstance(needed, str):
+                continue
+            if needed not in names:
+                hint = near_miss(needed, names) or "name a service of this file"
+                yield fault_at(document, source, place, f"no service has the name {quoted(needed)}", hint)
+            elif isinstance(name, str):
+                ring = _way(needs, needed, name)
+                if ring:
+                    circle = " → ".join([name, *ring])
+                    yield fault_at(document, source, place, f"services depend on each other in a ring: {circle}")
+                else:
+                    needs.setdefault(name, []).append(needed)
+
+
+def _way(needs: dict[str, list[str]], start: str, goal: str) -> list[str]:
+    """How `start` needs `goal`, or nothing. Rings are never added, so that this ends."""
+    came_from: dict[str, str] = {start: ""}
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        if name == goal:
+            way = [name]
+            while came_from[way[-1]]:
+                way.append(came_from[way[-1]])
+            return way[::-1]
+        for needed in needs.get(name, []):
+            if needed not in came_from:
+                came_from[needed] = name
+                waiting.append(needed)
+    return []
+
+
+def _defaults(document: Document, interval: timedelta) -> ProbeDefaults:
+    return ProbeDefaults(
+        _duration(document, ("defaults", "interval")) or interval, _duration(document, ("defaults", "timeout"))
+    )
+
+
+def _default_times(document: Document, source: str, defaults: ProbeDefaults) -> Iterator[Fault]:
+    if defaults.timeout is not None and defaults.timeout >= defaults.interval:
+        yield fault_at(document, source, ("defaults", "timeout"), _too_long(defaults.timeout, defaults.interval))
+
+
+def _probe_faults(
+    document: Document, source: str, path: Path, probe: dict[str, Any], defaults: ProbeDefaults
+) -> Iterator[Fault]:
+    interval, timeout = _duration(document, (*path, "interval")), _duration(document, (*path, "timeout"))
+    if interval is not None or timeout is not None:
+        effective = timeout or defaults.timeout_for(interval or defaults.interval)
+        if effective >= (interval or defaults.interval):
+            place = (*path, "timeout" if timeout is not None else "interval")
+            yield fault_at(document, source, place, _too_long(effective, interval or defaults.interval))
+    yield from _request_faults(document, source, path, probe)
+
+
+def _request_faults(document: Document, source: str, path: Path, probe: dict[str, Any]) -> Iterator[Fault]:
+    def wrong(place: Path, message: str, hint: str = "") -> Fault:
+        return fault_at(document, source, (*path, *place), message, hint)
+
+    def mapping(key: str) -> dict[str, Any]:
+        value = probe.get(key)
+        return value if isinstance(value, dict) else {}
+
+    expect, basic = mapping("expect"), mapping("basic_auth")
+    if expect.get("certificate_days") is not None and str(probe.get("url")).lower().startswith("http://"):
+        yield wrong(("expect", "certificate_days"), "an http URL has no certificate", "ask by https")
+    if str(probe.get("method")).upper() == "HEAD":
+        for key in ("body_contains", "body_matches", "json"):
+            if expect.get(key):
+                yield wrong(("expect", key), "the answer to HEAD has no body", "use the method GET")
+    if basic and (basic.get("password") is None) == (basic.get("password_file") is None):
+        number = "both password and password_file" if basic.get("password") is not None else "no password"
+        yield wrong(("basic_auth",), f"here is {number}", "write one of password_file and password")
+    if basic and any(str(name).lower() == "authorization" for name in mapping("headers")):
+        yield wrong(("basic_auth",), "basic_auth and a header Authorization exclude each other", "remove one of them")
+    if probe.get("client_key") is not None and probe.get("client_certificate") is None:
+        yield wrong(("client_key",), "a client_key needs a client_certificate", "write client_certificate too")
+
+
+def _duration(document: Document, path: Path) -> timedelta | None:
+    """What is written there as a duration; None where nothing is, or something that the models refuse."""
+    value = document.value
+    for part in path:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            return None
+    try:
+        return None if value is None else duration_of(value) or None
+    except BadValue:
+        return None
+
+
+def _too_long(timeout: timedelta, interval: timedelta) -> str:
+    return f"timeout {format_duration(timeout)} must be shorter than interval {format_duration(interval)}"

@@ -1,0 +1,5 @@
+"""What OpsWatch must remember exactly, in state.sqlite: the only home of SQLAlchemy."""
+
+from opswatch.state.state import State
+
+__all__ = ["State"]

@@ -1,0 +1,1 @@
+"""The migrations of state.sqlite, run by Alembic at every start."""

@@ -1,0 +1,32 @@
+"""State: the repositories over one state.sqlite. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from opswatch.state.database import Database
+from opswatch.state.sessions import StoredOwnership, StoredSessions
+from opswatch.state.tokens import StoredTokens
+
+
+class State:
+    """One repository per noun. Open it with `opened`; the command line may, while a server runs."""
+
+    def __init__(self, database: Database) -> None:
+        self.tokens = StoredTokens(database)
+        self.sessions = StoredSessions(database)
+        self.ownership = StoredOwnership(database, self.tokens)
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, path: Path) -> AsyncIterator[State]:
+        """The state at this version, as long as the block runs. Raises DataDirectoryError, DataDirectoryTooNew."""
+        database = Database(path)
+        try:
+            await asyncio.to_thread(database.migrate, path)
+            yield cls(database)
+        finally:
+            await asyncio.to_thread(database.close)
