@@ -57,7 +57,9 @@ class Tokens(Protocol):
 class Sessions(Protocol):
     """Browser sessions, kept on the server; the cookie holds only a random key."""
 
-    async def open(self, identity: Identity, now: datetime) -> str: ...
+    async def open(self, identity: Identity, now: datetime, token_text: str | None = None) -> str:
+        """A new session's key; one that was opened with a token ends with it."""
+        ...
 
     async def find(self, key: str, now: datetime) -> Identity | None:
         """Whose session this is, or None when it is unknown, idle for 7 days, or 30 days old."""

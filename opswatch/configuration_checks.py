@@ -72,41 +72,38 @@ def _duplicates(
 
 
 def _dependencies(document: Document, source: str, services: list[tuple[Path, dict[str, Any]]]) -> Iterator[Fault]:
-    names = [service["name"] for _, service in services if isinstance(service.get("name"), str)]
-    needs: dict[str, list[str]] = {}
+    names = {service["name"]: path for path, service in services if isinstance(service.get("name"), str)}
+    needs: dict[str, list[tuple[str, Path]]] = {name: [] for name in names}
     for path, service in services:
-        name = service.get("name")
         for place, needed in _items(service, ("depends_on",), path):
-            if not isinstance(needed, str):
-                continue
-            if needed not in names:
-                hint = near_miss(needed, names) or "name a service of this file"
+            if isinstance(needed, str) and needed not in names:
+                hint = near_miss(needed, list(names)) or "name a service of this file"
                 yield fault_at(document, source, place, f"no service has the name {quoted(needed)}", hint)
-            elif isinstance(name, str):
-                ring = _way(needs, needed, name)
-                if ring:
-                    circle = " → ".join([name, *ring])
-                    yield fault_at(document, source, place, f"services depend on each other in a ring: {circle}")
-                else:
-                    needs.setdefault(name, []).append(needed)
+            elif isinstance(needed, str) and isinstance(service.get("name"), str):
+                needs[service["name"]].append((needed, place))
+    for ring, place in _rings(needs):
+        circle = " → ".join(name if len(name) <= 40 else f"{name[:39]}…" for name in ring)
+        yield fault_at(document, source, place, f"services depend on each other in a ring: {circle}")
 
 
-def _way(needs: dict[str, list[str]], start: str, goal: str) -> list[str]:
-    """How `start` needs `goal`, or nothing. Rings are never added, so that this ends."""
-    came_from: dict[str, str] = {start: ""}
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        if name == goal:
-            way = [name]
-            while came_from[way[-1]]:
-                way.append(came_from[way[-1]])
-            return way[::-1]
-        for needed in needs.get(name, []):
-            if needed not in came_from:
-                came_from[needed] = name
-                waiting.append(needed)
-    return []
+def _rings(needs: dict[str, list[tuple[str, Path]]]) -> Iterator[tuple[list[str], Path]]:
+    """Each edge that closes a ring, with the names along it. Depth first, without recursion: chains may be long."""
+    done: set[str] = set()
+    for root, first in needs.items():
+        way = [] if root in done else [(root, iter(first))]
+        above = {root: 0}
+        while way:
+            name, edges = way[-1]
+            edge = next(edges, None)
+            if edge is None:
+                way.pop()
+                above.pop(name, None)
+                done.add(name)
+            elif edge[0] in above:
+                yield [*(each for each, _ in way[above[edge[0]] :]), edge[0]], edge[1]
+            elif edge[0] not in done:
+                above[edge[0]] = len(way)
+                way.append((edge[0], iter(needs[edge[0]])))
 
 
 def _defaults(document: Document, interval: timedelta) -> ProbeDefaults:
@@ -117,18 +114,18 @@ def _defaults(document: Document, interval: timedelta) -> ProbeDefaults:
 
 def _default_times(document: Document, source: str, defaults: ProbeDefaults) -> Iterator[Fault]:
     if defaults.timeout is not None and defaults.timeout >= defaults.interval:
-        yield fault_at(document, source, ("defaults", "timeout"), _too_long(defaults.timeout, defaults.interval))
+        path: Path = ("defaults", "timeout")
+        yield fault_at(document, source, path, _too_long(document, ("defaults",), (), defaults))
 
 
 def _probe_faults(
     document: Document, source: str, path: Path, probe: dict[str, Any], defaults: ProbeDefaults
 ) -> Iterator[Fault]:
     interval, timeout = _duration(document, (*path, "interval")), _duration(document, (*path, "timeout"))
-    if interval is not None or timeout is not None:
-        effective = timeout or defaults.timeout_for(interval or defaults.interval)
-        if effective >= (interval or defaults.interval):
-            place = (*path, "timeout" if timeout is not None else "interval")
-            yield fault_at(document, source, place, _too_long(effective, interval or defaults.interval))
+    effective = ProbeDefaults(interval or defaults.interval, timeout or defaults.timeout)
+    if (interval or timeout) and effective.timeout is not None and effective.timeout >= effective.interval:
+        place = (*path, "timeout" if timeout is not None else "interval")
+        yield fault_at(document, source, place, _too_long(document, path, ("defaults",), effective))
     yield from _request_faults(document, source, path, probe)
 
 
@@ -147,9 +144,15 @@ def _request_faults(document: Document, source: str, path: Path, probe: dict[str
         for key in ("body_contains", "body_matches", "json"):
             if expect.get(key):
                 yield wrong(("expect", key), "the answer to HEAD has no body", "use the method GET")
-    if basic and (basic.get("password") is None) == (basic.get("password_file") is None):
-        number = "both password and password_file" if basic.get("password") is not None else "no password"
-        yield wrong(("basic_auth",), f"here is {number}", "write one of password_file and password")
+    if (
+        set(basic) <= {"username", "password", "password_file"}
+        and basic
+        and (basic.get("password") is None) == (basic.get("password_file") is None)
+    ):
+        words = (
+            "both password and password_file are here" if basic.get("password") is not None else "no password is here"
+        )
+        yield wrong(("basic_auth",), words, "write one of password_file and password")
     if basic and any(str(name).lower() == "authorization" for name in mapping("headers")):
         yield wrong(("basic_auth",), "basic_auth and a header Authorization exclude each other", "remove one of them")
     if probe.get("client_key") is not None and probe.get("client_certificate") is None:
@@ -170,5 +173,12 @@ def _duration(document: Document, path: Path) -> timedelta | None:
         return None
 
 
-def _too_long(timeout: timedelta, interval: timedelta) -> str:
-    return f"timeout {format_duration(timeout)} must be shorter than interval {format_duration(interval)}"
+def _too_long(document: Document, path: Path, above: Path, times: ProbeDefaults) -> str:
+    """The fault, with both durations as they are written where they are."""
+
+    def words(key: str, duration: timedelta) -> str:
+        texts = (document.texts.get((*place, key)) for place in (path, above))
+        return next(filter(None, texts), format_duration(duration))
+
+    timeout = words("timeout", times.timeout or timedelta())
+    return f"timeout {timeout} must be shorter than interval {words('interval', times.interval)}"

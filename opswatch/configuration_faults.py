@@ -112,7 +112,7 @@ def _faults(document: Document, source: str, details: Iterable[ErrorDetails]) ->
     for one in details:
         path = tuple(one["loc"])
         # Of a probe whose kind is not known yet, nothing else can be judged.
-        if any(path[: len(kind) - 1] == kind[:-1] and path != kind for kind in later):
+        if any("probes" in kind and path[: len(kind) - 1] == kind[:-1] and path != kind for kind in later):
             continue
         if path in later:
             value = quoted(_value_at(document.value, path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -61,7 +61,7 @@ class SeriesReader(Protocol):
         """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
         ...
 
-    def stream(self, query: SeriesQuery) -> AsyncIterator[list[SeriesSamples]]:
+    def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
         """A raw query in bounded slices: each holds every selected field of one tag set over one stretch of time.
 
         Slices come tag set by tag set, oldest first; closing the iterator stops the engine. `Raw.limit` is

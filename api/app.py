@@ -1,0 +1,43 @@
+"""The server application, put together from the route table and its doors. Shell."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from api.doors import Doors
+from api.gate import FAILURES, ROUTES, FailureLimits, add_headers, gate
+from api.health import SYSTEM_HEALTH, SystemHealthCache
+from api.keys import DOORS
+from api.openapi import DOCUMENT, document
+from api.routes import API_VERSION, ROUTE_TABLE
+from api.stream import BROADCASTER, Broadcaster, broadcasting
+
+MAX_BODY_BYTES = 1024 * 1024  # no request of this version needs more than a form
+
+
+def build_app(doors: Doors) -> web.Application:
+    """The application; the caller runs it."""
+    app = web.Application(middlewares=[gate], client_max_size=MAX_BODY_BYTES)
+    base = doors.settings.base_path
+    app[DOORS] = doors
+    app[FAILURES] = FailureLimits()
+    app[SYSTEM_HEALTH] = SystemHealthCache(doors)
+    app[BROADCASTER] = Broadcaster(app)
+    app[DOCUMENT] = document(ROUTE_TABLE, API_VERSION)
+    routes = {}
+    for route in ROUTE_TABLE:
+        # add_get also answers HEAD; the table says GET, and the gate reads it so.
+        pattern = base + route.path.replace("/static/{path}", "/static/{path:.+}")
+        added = (
+            app.router.add_get(pattern, route.handler)
+            if route.method == "GET"
+            else app.router.add_route(route.method, pattern, route.handler)
+        )
+        resource = added.resource
+        assert resource is not None
+        routes[route.method, resource.canonical] = route
+    app[ROUTES] = routes
+    app.on_response_prepare.append(add_headers)
+    app.cleanup_ctx.append(broadcasting)
+    app.on_shutdown.append(app[BROADCASTER].close)
+    return app

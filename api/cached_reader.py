@@ -1,0 +1,66 @@
+"""A SeriesReader that answers the same question once for all who ask it within a second. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
+
+from telemetry.ports import DEFAULT_DEADLINE, SeriesReader
+from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples
+
+KEEP_SECONDS = 1.0
+_MAX_VALUES = 2_000_000  # of all kept answers together; some 100 MB
+
+
+class CachedReader:
+    """Single flight and a short memory. Pages ask with times on whole seconds, so that their questions are the same."""
+
+    def __init__(self, reader: SeriesReader, monotonic: Callable[[], float]) -> None:
+        self._reader = reader
+        self._monotonic = monotonic
+        self._kept: OrderedDict[SeriesQuery, tuple[float, SeriesResult, int]] = OrderedDict()
+        self._values = 0
+        self._flying: dict[SeriesQuery, asyncio.Future[SeriesResult]] = {}
+
+    async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
+        """As the reader's; an answer is at most a second old."""
+        self._forget_old()
+        if query in self._kept:
+            return self._kept[query][1]
+        if query in self._flying:
+            return await asyncio.shield(self._flying[query])
+        flight = asyncio.ensure_future(self._reader.read(query, deadline))
+        self._flying[query] = flight
+        flight.add_done_callback(lambda done: self._land(query, done))
+        try:
+            return await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            # Whoever else waits has to ask anew; that is rarer than a client that leaves a heavy query behind.
+            flight.cancel()
+            raise
+
+    def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
+        """As the reader's; never kept."""
+        return self._reader.stream(query)
+
+    def _land(self, query: SeriesQuery, flight: asyncio.Future[SeriesResult]) -> None:
+        del self._flying[query]
+        if flight.cancelled() or flight.exception() is not None:
+            return
+        result = flight.result()
+        size = sum(len(one.values) for one in result.series) + 1
+        self._kept[query] = (self._monotonic() + KEEP_SECONDS, result, size)
+        self._values += size
+        while self._values > _MAX_VALUES:
+            self._drop_oldest()
+
+    def _forget_old(self) -> None:
+        now = self._monotonic()
+        while self._kept and next(iter(self._kept.values()))[0] <= now:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, (_, _, size) = self._kept.popitem(last=False)
+        self._values -= size

@@ -1,0 +1,71 @@
+"""What the server is given: the doors to the other rooms, and how it is set up. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
+
+from dashboards.panels import DashboardConfig
+
+from api.access import Ownership, Sessions, Tokens
+from telemetry.clock import Clock
+from telemetry.health import ServiceStatus
+from telemetry.ports import SeriesReader
+from telemetry.schema import Registry
+
+
+class ServiceCatalog(Protocol):
+    """What is watched, and what is known of it."""
+
+    def services(self) -> tuple[ServiceStatus, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHealth:
+    """How OpsWatch itself stands. `reasons` why it is not ready (codes; empty when it is); ages in seconds."""
+
+    reasons: tuple[str, ...]
+    log_rotation_status: str
+    spool_pending_batches: int
+    spool_oldest_s: float
+    spool_trouble: str
+    spool_dropped_points: int
+    store_kind: str
+    store_file_bytes: int
+    store_series: int
+    started: datetime
+    first_sample_due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """`base_path` begins with a slash and ends without one, or is empty; `host` names this machine in tags."""
+
+    host: str
+    version: str
+    refresh_interval: timedelta = timedelta(seconds=5)
+    base_path: str = ""
+    time_zone: str = "UTC"
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    secure_cookies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Everything a handler may reach. `local_token` is that of server.json, good for commands on this machine."""
+
+    reader: SeriesReader
+    services: ServiceCatalog
+    registry: Registry
+    tokens: Tokens
+    sessions: Sessions
+    ownership: Ownership
+    own_health: Callable[[], Awaitable[OwnHealth]]
+    exposition: Callable[[], bytes]
+    boards: DashboardConfig
+    clock: Clock
+    settings: ApiSettings
+    local_token: str

@@ -1,0 +1,167 @@
+"""The shapes of answers, as the OpenAPI document publishes them. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+StateWord = Literal["up", "degraded", "down", "unknown"]
+
+
+class Answer(BaseModel):
+    """Frozen, and without fields that nobody documented."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Liveness(Answer):
+    status: Literal["ok"] = Field(description="The process answers; nothing else is implied.")
+
+
+class Readiness(Answer):
+    status: Literal["ready", "not_ready"]
+    reasons: list[str] = Field(description="Codes of what is missing; empty when ready.")
+
+
+class ProbeAnswer(Answer):
+    name: str
+    kind: str
+    status: StateWord = Field(description="Confirmed, after failure_threshold and success_threshold.")
+    outcome: str | None = Field(description="How the newest attempt ended; null before the first.")
+    latency_ms: float | None
+    message: str
+    last_attempt: str | None = Field(description="RFC 3339, UTC.")
+    next_attempt: str | None
+    certificate_days_left: float | None
+
+
+class ServiceAnswer(Answer):
+    name: str
+    status: StateWord = Field(description="The worst of its probes, in the order down, unknown, degraded, up.")
+    maintenance: bool
+    since: str | None
+    labels: dict[str, str]
+    depends_on: list[str]
+    probes: list[ProbeAnswer]
+    uptime_24h: float | None = Field(
+        description="(up + degraded) / (up + degraded + down) from 0 to 1; null: not known."
+    )
+    unknown_24h: float | None = Field(description="The share of the last 24 hours that is not known.")
+
+
+class ServicesAnswer(Answer):
+    services: list[ServiceAnswer]
+
+
+class ServiceStatusAnswer(Answer):
+    """R103, R155: how the watched services stand."""
+
+    status: StateWord = Field(description="The worst of all services.")
+    up: int
+    degraded: int
+    down: int
+    unknown: int
+    services: dict[str, StateWord]
+
+
+class EventStatsAnswer(Answer):
+    """R104, R155: what the watched services process. Null until an application reports (a later version)."""
+
+    events_processed: int | None
+    events_per_second: float | None
+    error_rate: float | None = Field(description="A fraction from 0 to 1.")
+    probe_attempts_per_minute: float | None = Field(description="What OpsWatch itself asked, over the last 5 minutes.")
+
+
+class StoreAnswer(Answer):
+    kind: str
+    series: int
+    file_bytes: int
+
+
+class SpoolAnswer(Answer):
+    pending_batches: int
+    oldest_seconds: float
+    dropped_points: int
+    trouble: str = Field(description="Why the store takes no points; empty when it does.")
+
+
+class ConnectionStatusAnswer(Answer):
+    """R105, R155: what OpsWatch itself depends on."""
+
+    status: Literal["healthy", "degraded"]
+    store: StoreAnswer
+    spool: SpoolAnswer
+
+
+class SystemMetricsAnswer(Answer):
+    """R106, R108-R112, R156: this host. Null where there is no sample of the last minutes."""
+
+    cpu_usage_percent: float | None
+    memory_usage_mb: float | None = Field(description="In units of 10^6 bytes.")
+    disk_usage_percent: float | None = Field(description="The fullest watched mount.")
+    network_io_bytes: int | None = Field(description="Sent plus received since boot, without loopback.")
+    log_rotation_status: Literal["healthy", "warning", "critical"]
+
+
+class SystemHealthAnswer(Answer):
+    """The story's SystemHealth (R103-R112)."""
+
+    service_status: ServiceStatusAnswer
+    event_stats: EventStatsAnswer
+    connection_status: ConnectionStatusAnswer
+    system_metrics: SystemMetricsAnswer
+    last_updated: str
+    age_seconds: float = Field(description="How old this answer is: it is computed at most every few seconds.")
+
+
+class FieldAnswer(Answer):
+    name: str
+    type: Literal["float", "integer", "text"]
+    kind: str
+    unit: str
+    description: str
+
+
+class MeasurementAnswer(Answer):
+    name: str
+    measurement_class: str = Field(serialization_alias="class")
+    description: str
+    tags: list[str]
+    fields: list[FieldAnswer]
+
+
+class SchemaAnswer(Answer):
+    measurements: list[MeasurementAnswer]
+
+
+class OneSeries(Answer):
+    tags: dict[str, str]
+    field: str
+    fn: str | None
+    time: list[int] | None = Field(default=None, description="Milliseconds; only without every.")
+    values: list[float | int | str | None]
+
+
+class SeriesAnswer(Answer):
+    start: str
+    stop: str
+    step_ms: int | None
+    level: str
+    time: list[int] | None = Field(
+        default=None, description="Milliseconds at which the windows start; only with every."
+    )
+    series: list[OneSeries]
+    warnings: list[str]
+
+
+class ErrorDetail(Answer):
+    code: str
+    message: str
+    field: str | None
+    value: str | int | float | bool | None
+
+
+class ErrorAnswer(Answer):
+    error: ErrorDetail

@@ -1,0 +1,108 @@
+"""The OpenAPI 3.1 document, generated from the route table and the models. Shell.
+
+`python -m api.openapi` writes the committed copy, `api/openapi.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from pydantic.json_schema import models_json_schema
+
+from api.errors import json_response
+from api.models import ErrorAnswer
+from api.route_table import Permission, Route
+
+COMMITTED = Path(__file__).with_name("openapi.json")
+DOCUMENT: web.AppKey[dict[str, Any]] = web.AppKey("openapi", dict)
+
+
+async def show_openapi(request: web.Request) -> web.StreamResponse:
+    """`GET /openapi.json`."""
+    return json_response(request.app[DOCUMENT])
+
+
+def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
+    """The whole document."""
+    models = sorted(
+        {route.answer for route in routes if route.answer is not None} | {ErrorAnswer}, key=lambda one: one.__name__
+    )
+    references, definitions = models_json_schema(
+        [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    named = {model: reference for (model, _), reference in references.items()}
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if not route.is_page and route.path != "/static/{path}":
+            paths.setdefault(_plain_path(route.path), {})[route.method.lower()] = _operation(route, named)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "OpsWatch",
+            "version": version,
+            "description": "What OpsWatch answers. Times in answers are RFC 3339 in UTC, or integer milliseconds in columns.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "opswatch_session"},
+            },
+        },
+    }
+
+
+def _operation(route: Route, named: dict[type, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": named[route.answer] if route.answer is not None else {"type": "string"}}
+    operation: dict[str, Any] = {
+        "operationId": route.handler.__name__,
+        "summary": route.summary,
+        "responses": {"200": {"description": "What was asked for.", "content": {route.media: content}}},
+    }
+    if route.path == "/openapi.json":
+        operation["responses"]["200"]["content"] = {route.media: {"schema": {"type": "object"}}}
+    if route.path == "/ready":
+        operation["responses"]["503"] = {"description": "Not ready.", "content": {route.media: content}}
+    if route.parameters:
+        operation["parameters"] = [
+            {
+                "name": one.name,
+                "in": one.place,
+                "required": one.required,
+                "description": one.description,
+                "schema": {"type": "array", "items": {"type": "string"}} if one.repeatable else {"type": "string"},
+            }
+            for one in route.parameters
+        ]
+    if route.permission is not Permission.PUBLIC:
+        operation["security"] = [{"token": []}, {"session": []}]
+        operation["description"] = f"Needs the role {route.permission.value}."
+    operation["responses"]["default"] = {
+        "description": "Refused or failed: the error says which field, which value, and the way out.",
+        "content": {"application/json": {"schema": named[ErrorAnswer]}},
+    }
+    return operation
+
+
+def _plain_path(path: str) -> str:
+    return re.sub(r"\{(\w+):[^}]*\}", r"{\1}", path)
+
+
+def _main() -> None:
+    from api.routes import API_VERSION, ROUTE_TABLE
+
+    COMMITTED.write_text(
+        json.dumps(document(ROUTE_TABLE, API_VERSION), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    _main()

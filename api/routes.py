@@ -1,0 +1,61 @@
+"""All routes of OpsWatch, in one table: path, handler, permission, words. Shell."""
+
+from __future__ import annotations
+
+from api import export, health, openapi, pages, series, services, sessions, static, stream
+from api.models import (
+    Liveness,
+    Readiness,
+    SchemaAnswer,
+    SeriesAnswer,
+    ServiceAnswer,
+    ServicesAnswer,
+    SystemHealthAnswer,
+)
+from api.query_parameters import PARAMETERS
+from api.route_table import Parameter, Permission, Route
+
+API_VERSION = "1"
+_PUBLIC, _VIEWER = Permission.PUBLIC, Permission.VIEWER
+_NAME = Parameter("name", "The service's name", required=True, place="path")
+_SHAPE = Parameter("shape", "long (the default): a row per value; wide: a column per field")
+
+ROUTE_TABLE: tuple[Route, ...] = (
+    Route("GET", "/health", health.show_liveness, _PUBLIC, "Whether the process answers", Liveness),
+    Route("GET", "/ready", health.show_readiness, _PUBLIC, "Whether it can do its work; 503 with reasons", Readiness),
+    Route("GET", "/metrics", health.show_metrics, _VIEWER, "OpsWatch's own metrics for Prometheus", media="text/plain"),
+    Route("GET", "/openapi.json", openapi.show_openapi, _VIEWER, "This document"),
+    Route("GET", "/api/v1/health", health.show_system_health, _VIEWER, "How everything stands", SystemHealthAnswer),
+    Route("GET", "/api/v1/services", services.list_services, _VIEWER, "Every service and its probes", ServicesAnswer),
+    Route("GET", "/api/v1/services/{name}", services.show_service, _VIEWER, "One service", ServiceAnswer, (_NAME,)),
+    Route("GET", "/api/v1/schema", series.show_schema, _VIEWER, "Measurements, tags and fields", SchemaAnswer),
+    Route("GET", "/api/v1/series", series.show_series, _VIEWER, "Series, raw or in windows", SeriesAnswer, PARAMETERS),
+    Route(
+        "GET",
+        "/api/v1/export.csv",
+        export.export_csv,
+        _VIEWER,
+        "Series as CSV",
+        None,
+        (*PARAMETERS, _SHAPE),
+        "text/csv",
+    ),
+    Route(
+        "GET",
+        "/api/v1/stream",
+        stream.stream,
+        _VIEWER,
+        "Server-sent events: snapshot, update, heartbeat",
+        media="text/event-stream",
+    ),
+    Route("GET", "/", pages.show_overview, _VIEWER, "The overview", is_page=True),
+    Route("GET", "/host", pages.show_host, _VIEWER, "This host", is_page=True),
+    Route("GET", "/services/{name}", pages.show_service, _VIEWER, "One service", is_page=True),
+    Route("GET", "/status", pages.show_status, _VIEWER, "OpsWatch itself", is_page=True),
+    Route("GET", "/setup", sessions.show_setup, _PUBLIC, "Become the owner", is_page=True),
+    Route("POST", "/setup", sessions.claim_ownership, _PUBLIC, "Become the owner", is_page=True),
+    Route("GET", "/login", sessions.show_login, _PUBLIC, "Log in", is_page=True),
+    Route("POST", "/login", sessions.log_in, _PUBLIC, "Log in", is_page=True),
+    Route("POST", "/logout", sessions.log_out, _VIEWER, "Log out", is_page=True),
+    Route("GET", "/static/{path}", static.show_asset, _PUBLIC, "Scripts, styles, images"),
+)

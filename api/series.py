@@ -1,0 +1,93 @@
+"""`/api/v1/schema` and `/api/v1/series`: what can be asked, and the answers. Shell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from api.errors import json_response
+from api.keys import DOORS
+from api.models import FieldAnswer, MeasurementAnswer, SchemaAnswer
+from api.query_parameters import NANOSECONDS_PER_MILLISECOND, series_request
+from telemetry.schema import Registry
+from telemetry.series import SeriesResult, SeriesSamples, Window, window_starts
+from telemetry.times import format_instant
+
+
+async def show_schema(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/schema`."""
+    return json_response(schema_answer(request.app[DOORS].registry).model_dump(by_alias=True))
+
+
+async def show_series(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/series`."""
+    doors = request.app[DOORS]
+    asked = series_request(request.query, doors.registry, doors.clock.now())
+    return json_response(series_answer(await doors.reader.read(asked.query)))
+
+
+def schema_answer(registry: Registry) -> SchemaAnswer:
+    """Every measurement with its tags and fields."""
+    return SchemaAnswer(
+        measurements=[
+            MeasurementAnswer(
+                name=measurement.name,
+                measurement_class=measurement.measurement_class.value,
+                description=measurement.description,
+                tags=list(measurement.tags),
+                fields=[
+                    FieldAnswer(
+                        name=field.name,
+                        type=field.type.value,
+                        kind=field.kind.value,
+                        unit=field.unit,
+                        description=field.description,
+                    )
+                    for field in measurement.fields
+                ],
+            )
+            for measurement in registry
+        ]
+    )
+
+
+def series_answer(result: SeriesResult) -> dict[str, Any]:
+    """The matrix of windows on one time axis, or samples with times of their own (see `SeriesAnswer`).
+
+    A plain dictionary, for it may hold a million numbers that need no validation any more.
+    """
+    query, warnings = result.query, list(result.warnings)
+    answer: dict[str, Any] = {
+        "start": format_instant(query.start),
+        "stop": format_instant(query.stop),
+        "step_ms": None,
+        "level": result.level,
+    }
+    if isinstance(query.shape, Window):
+        step = query.shape.step
+        answer["step_ms"] = step // NANOSECONDS_PER_MILLISECOND
+        answer["time"] = [
+            start // NANOSECONDS_PER_MILLISECOND for start in window_starts(query.start, query.stop, step)
+        ]
+        answer["series"] = [_named(one) | {"values": list(one.values)} for one in result.series]
+    else:
+        answer["series"] = [_named(one) | _in_milliseconds(one, warnings) for one in result.series]
+    answer["warnings"] = warnings
+    return answer
+
+
+def _named(one: SeriesSamples) -> dict[str, Any]:
+    function = None if one.function is None else one.function.value
+    return {"tags": dict(one.series.tags), "field": one.series.field, "fn": function}
+
+
+def _in_milliseconds(one: SeriesSamples, warnings: list[str]) -> dict[str, Any]:
+    by_millisecond = dict(zip((time // NANOSECONDS_PER_MILLISECOND for time in one.times), one.values, strict=True))
+    if len(by_millisecond) < len(one.times):
+        hidden = len(one.times) - len(by_millisecond)
+        warnings.append(
+            f"{one.series.field} {dict(one.series.tags)}: {hidden} samples share a millisecond with a later one and are"
+            " not shown; export.csv has them"
+        )
+    return {"time": list(by_millisecond), "values": list(by_millisecond.values())}

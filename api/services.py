@@ -1,0 +1,77 @@
+"""`/api/v1/services`: what is watched, and how it stands. Shell."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from api.doors import Doors
+from api.errors import json_response
+from api.keys import DOORS
+from api.models import ProbeAnswer, ServiceAnswer, ServicesAnswer
+from api.query_parameters import near_miss
+from dashboards.uptime import Uptime, uptimes
+from telemetry.errors import NotFound
+from telemetry.health import ProbeStatus, ServiceStatus
+
+
+async def list_services(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/services`."""
+    return json_response(ServicesAnswer(services=await service_answers(request.app[DOORS])).model_dump())
+
+
+async def show_service(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/services/{name}`."""
+    doors = request.app[DOORS]
+    status = find_service(doors, request.match_info["name"])
+    known = await uptimes(doors.reader, doors.clock.now(), timedelta(hours=24))
+    return json_response(service_answer(status, known.get(status.name)).model_dump())
+
+
+def find_service(doors: Doors, name: str) -> ServiceStatus:
+    """The service of this name. Raises NotFound with the near miss."""
+    services = {service.name: service for service in doors.services.services()}
+    if name not in services:
+        raise NotFound(f"there is no service {name[:60]!r}{near_miss(name, services)}", field="name", value=name[:60])
+    return services[name]
+
+
+async def service_answers(doors: Doors) -> list[ServiceAnswer]:
+    """Every service as the API shows it."""
+    known = await uptimes(doors.reader, doors.clock.now(), timedelta(hours=24))
+    return [service_answer(service, known.get(service.name)) for service in doors.services.services()]
+
+
+def service_answer(service: ServiceStatus, uptime: Uptime | None) -> ServiceAnswer:
+    """One service as the API shows it."""
+    return ServiceAnswer(
+        name=service.name,
+        status=service.state.word,  # type: ignore[arg-type]  # the words of State are StateWord
+        maintenance=service.maintenance,
+        since=written(service.since),
+        labels=dict(service.labels),
+        depends_on=list(service.depends_on),
+        probes=[_probe_answer(probe) for probe in service.probes],
+        uptime_24h=None if uptime is None else uptime.availability,
+        unknown_24h=None if uptime is None else uptime.unknown_share,
+    )
+
+
+def written(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC, to the millisecond."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _probe_answer(probe: ProbeStatus) -> ProbeAnswer:
+    return ProbeAnswer(
+        name=probe.name,
+        kind=probe.kind,
+        status=probe.state.word,  # type: ignore[arg-type]  # the words of State are StateWord
+        outcome=None if probe.outcome is None else probe.outcome.word,
+        latency_ms=None if probe.latency_ms is None else round(probe.latency_ms, 3),
+        message=probe.message,
+        last_attempt=written(probe.last_attempt),
+        next_attempt=written(probe.next_attempt),
+        certificate_days_left=probe.certificate_days_left,
+    )

@@ -1,0 +1,95 @@
+"""`/setup`, `/login`, `/logout`: how a person gets a session, and gives it back. Shell."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from api.access import Identity
+from api.doors import Doors
+from api.gate import FAILURES, SESSION_COOKIE, client_address, identify_token
+from api.keys import DOORS
+from api.pages import form_page
+from telemetry.errors import OpsWatchError, Unauthenticated
+
+_MAX_AGE = 30 * 86_400  # seconds; the server ends idle sessions earlier
+
+
+async def show_setup(request: web.Request) -> web.StreamResponse:
+    """`GET /setup`: the key stands behind the # of the link, which a browser does not send; the page posts it."""
+    return form_page(request, "setup.html", message="")
+
+
+async def claim_ownership(request: web.Request) -> web.StreamResponse:
+    """`POST /setup`: spend the one-time key."""
+    doors = request.app[DOORS]
+    request.app[FAILURES].check(client_address(request))
+    key = str((await request.post()).get("key", "")).strip()
+    identity = await doors.ownership.claim(key, doors.clock.now()) if key else None
+    if identity is None:
+        request.app[FAILURES].count(client_address(request))
+        message = "This key is not good (any more): it works once, for 15 minutes. Restart OpsWatch for a new link."
+        if await doors.ownership.exists():
+            message = "This OpsWatch has an owner already. Log in with a token instead."
+        return form_page(request, "setup.html", message=message, status=401)
+    return await _enter(request, doors, identity, None)
+
+
+async def show_login(request: web.Request) -> web.StreamResponse:
+    """`GET /login`."""
+    return form_page(request, "login.html", message="", next_path=_safe_path(request.query.get("next", "")))
+
+
+async def log_in(request: web.Request) -> web.StreamResponse:
+    """`POST /login`: a token, pasted once, becomes a session."""
+    doors = request.app[DOORS]
+    client = client_address(request)
+    form = await request.post()
+    next_path = _safe_path(str(form.get("next", "")))
+    try:
+        request.app[FAILURES].check(client)
+        text = str(form.get("token", "")).strip()
+        identity = await identify_token(doors, text) if text else None
+        if identity is None:
+            request.app[FAILURES].count(client)
+            raise Unauthenticated("This token is not known, or revoked, or expired.")
+    except OpsWatchError as error:
+        status = 401 if isinstance(error, Unauthenticated) else 429
+        return form_page(request, "login.html", message=error.message, status=status, next_path=next_path)
+    return await _enter(request, doors, identity, text, next_path)
+
+
+async def log_out(request: web.Request) -> web.StreamResponse:
+    """`POST /logout`: end the session, here and on the server."""
+    doors = request.app[DOORS]
+    if key := request.cookies.get(SESSION_COOKIE):
+        await doors.sessions.close(key)
+    response = web.HTTPSeeOther(f"{doors.settings.base_path}/login")
+    response.del_cookie(SESSION_COOKIE, path=doors.settings.base_path or "/")
+    return response
+
+
+async def _enter(
+    request: web.Request, doors: Doors, identity: Identity, token: str | None, next_path: str = "/"
+) -> web.StreamResponse:
+    # A new key at every login, and the old one ends: nobody can have planted it.
+    if old := request.cookies.get(SESSION_COOKIE):
+        await doors.sessions.close(old)
+    key = await doors.sessions.open(identity, doors.clock.now(), token)
+    response = web.HTTPSeeOther(f"{doors.settings.base_path}{next_path}")
+    response.set_cookie(
+        SESSION_COOKIE,
+        key,
+        max_age=_MAX_AGE,
+        path=doors.settings.base_path or "/",
+        httponly=True,
+        samesite="Lax",
+        secure=doors.settings.secure_cookies,
+    )
+    return response
+
+
+def _safe_path(text: str) -> str:
+    """A path of ours, or the start page: never another host (CVE-2021-29622 and its like)."""
+    if not text.startswith("/") or text.startswith(("//", "/\\")) or any(not " " < letter < "\x7f" for letter in text):
+        return "/"
+    return "/" if "\\" in text else text

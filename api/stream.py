@@ -1,0 +1,134 @@
+"""`/api/v1/stream`: what changes, pushed to every page that is open. Shell.
+
+One answer is computed and encoded per refresh, for all clients together. A client that does not keep up is let go;
+its browser comes back by itself and begins with a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from api.doors import Doors
+from api.health import SYSTEM_HEALTH
+from api.keys import DOORS
+from api.services import service_answers, written
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+_QUEUE = 8  # events; a client this far behind is let go
+_MAX_CLIENTS = 1_000
+
+
+@dataclass(eq=False, slots=True)
+class _Client:
+    events: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
+
+
+class Broadcaster:
+    """Knows who listens, and tells them."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._clients: set[_Client] = set()
+        self._numbers = count(1)
+        self._closing = False
+
+    async def publish_once(self, now: datetime) -> int:
+        """Compute and send one update; how many clients were told. Nothing is computed for nobody."""
+        if not self._clients:
+            return 0
+        event = self._encoded("update", await self._state(now))
+        for client in list(self._clients):
+            try:
+                client.events.put_nowait(event)
+            except asyncio.QueueFull:
+                self._clients.discard(client)
+        return len(self._clients)
+
+    async def run(self) -> None:
+        """Publish at every refresh interval, for as long as the application lives."""
+        doors = self._app[DOORS]
+        interval = doors.settings.refresh_interval.total_seconds()
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                await self.publish_once(doors.clock.now())
+            except Exception:
+                logger.exception("the live update failed; the next one follows")
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One client, until it leaves or the server stops."""
+        client = _Client()
+        snapshot = self._encoded("snapshot", await self._state(request.app[DOORS].clock.now()))
+        response = EventSourceResponse(ping_interval=3_600)  # our heartbeat is an event, which pages can see
+        await response.prepare(request)
+        if self._closing or len(self._clients) >= _MAX_CLIENTS:
+            return response
+        self._clients.add(client)
+        try:
+            await response.write(snapshot)
+            while client in self._clients:
+                event = await self._next(client)
+                if event is None:
+                    break
+                await response.write(event)
+        except (ConnectionResetError, asyncio.CancelledError):
+            pass  # the client has left
+        finally:
+            self._clients.discard(client)
+            response.stop_streaming()
+        return response
+
+    async def close(self, _: web.Application | None = None) -> None:
+        """Let every client go, so that the server can stop."""
+        self._closing = True
+        for client in self._clients:
+            while not client.events.empty():
+                client.events.get_nowait()
+            client.events.put_nowait(None)
+
+    async def _next(self, client: _Client) -> bytes | None:
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(client.events.get(), HEARTBEAT_SECONDS)
+        return self._encoded("heartbeat", {"time": written(self._app[DOORS].clock.now())})
+
+    async def _state(self, now: datetime) -> dict[str, object]:
+        doors: Doors = self._app[DOORS]
+        health, _ = await self._app[SYSTEM_HEALTH].current()
+        return {
+            "time": written(now),
+            "services": [answer.model_dump() for answer in await service_answers(doors)],
+            "host": health.system_metrics.model_dump(),
+        }
+
+    def _encoded(self, event: str, body: object) -> bytes:
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        return f"id: {next(self._numbers)}\nevent: {event}\ndata: {text}\n\n".encode()
+
+
+BROADCASTER: web.AppKey[Broadcaster] = web.AppKey("broadcaster", Broadcaster)
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/stream`. `Last-Event-ID` is answered with a snapshot: it holds all that was missed."""
+    return await request.app[BROADCASTER].serve(request)
+
+
+async def broadcasting(app: web.Application) -> AsyncIterator[None]:
+    """Run the broadcaster as long as the application lives."""
+    task = asyncio.create_task(app[BROADCASTER].run(), name="broadcast")
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,1 @@
+"""What people see: panels, charts, pages, exports."""

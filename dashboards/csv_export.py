@@ -1,0 +1,91 @@
+"""Series as CSV: RFC 4180, times to the nanosecond, formulas disarmed. Pure.
+
+Spreadsheets run what begins with = + - @ as a formula (CWE-1236), so such a text gets a quote in front; numbers
+stay numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from telemetry.points import FieldValue, Tags
+from telemetry.series import Function, SeriesSamples
+from telemetry.times import format_instant
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\x00")
+
+
+def long_header(tags: Sequence[str]) -> str:
+    """`time,measurement,TAGS…,field,value`."""
+    return _lines([["time", "measurement", *map(guarded, tags), "field", "value"]])
+
+
+def long_rows(slice_of_series: Iterable[SeriesSamples], tags: Sequence[str]) -> str:
+    """A row per value, series by series."""
+    rows: list[list[str]] = []
+    for one in slice_of_series:
+        known = dict(one.series.tags)
+        middle = [
+            guarded(one.series.measurement),
+            *(guarded(known.get(tag, "")) for tag in tags),
+            guarded(column_of(one)),
+        ]
+        rows += [
+            [format_instant(time), *middle, cell(value)]
+            for time, value in zip(one.times, one.values, strict=True)
+            if value is not None
+        ]
+    return _lines(rows)
+
+
+def wide_header(tags: Sequence[str], columns: Sequence[str]) -> str:
+    """`time,TAGS…,FIELDS…`."""
+    return _lines([["time", *map(guarded, tags), *map(guarded, columns)]])
+
+
+def wide_rows(slice_of_series: Iterable[SeriesSamples], tags: Sequence[str], columns: Sequence[str]) -> str:
+    """A row per tag set and time, a column per field; empty where there is no value."""
+    by_tags: dict[Tags, dict[int, dict[str, FieldValue]]] = defaultdict(lambda: defaultdict(dict))
+    for one in slice_of_series:
+        column = column_of(one)
+        for time, value in zip(one.times, one.values, strict=True):
+            if value is not None:
+                by_tags[one.series.tags][time][column] = value
+    rows: list[list[str]] = []
+    for tag_set, times in by_tags.items():
+        known = dict(tag_set)
+        front = [guarded(known.get(tag, "")) for tag in tags]
+        for time in sorted(times):
+            values = times[time]
+            cells = [cell(values[column]) if column in values else "" for column in columns]
+            rows.append([format_instant(time), *front, *cells])
+    return _lines(rows)
+
+
+def columns_of(fields: Iterable[str], functions: Sequence[Function]) -> list[str]:
+    """The columns of the wide shape: fields, or with windows FIELD_FUNCTION."""
+    return [f"{field}_{function}" for field in fields for function in functions] if functions else list(fields)
+
+
+def column_of(one: SeriesSamples) -> str:
+    """The name of a series' values: the field, or with windows FIELD_FUNCTION."""
+    return one.series.field if one.function is None else f"{one.series.field}_{one.function}"
+
+
+def cell(value: FieldValue) -> str:
+    """A number as the shortest text that reads back to the same bits; a text disarmed."""
+    return guarded(value) if isinstance(value, str) else repr(value)
+
+
+def guarded(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
+    return buffer.getvalue()

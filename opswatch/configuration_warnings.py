@@ -1,0 +1,75 @@
+"""What is not wrong with the settings, and yet probably not what was meant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from opswatch.configuration import Configuration, HttpProbe
+from opswatch.environment import Environment
+from opswatch.yaml_document import Document, Path
+from telemetry.times import format_duration
+
+
+def warnings_of(
+    configuration: Configuration, document: Document, written: frozenset[str], environment: Environment
+) -> tuple[str, ...]:
+    """One sentence each; `written` are the environment variables that are set."""
+    return (
+        *_overruled(configuration, document, written, environment),
+        *_without_effect(configuration, written, environment),
+        *_probe_warnings(configuration, document),
+    )
+
+
+def _overruled(
+    configuration: Configuration, document: Document, written: frozenset[str], environment: Environment
+) -> Iterator[str]:
+    pairs = (
+        ("OPSWATCH_LISTEN", ("listen",), configuration.listen, environment.opswatch_listen),
+        ("OPSWATCH_DATA_DIR", ("data_dir",), configuration.data_dir, environment.opswatch_data_dir),
+        ("METRICS_INTERVAL_SECONDS", ("host", "interval"), configuration.host.interval, environment.metrics_interval),
+        (
+            "HEALTH_CHECK_INTERVAL_SECONDS",
+            ("defaults", "interval"),
+            configuration.defaults.interval,
+            environment.health_check_interval,
+        ),
+    )
+    for name, path, in_file, in_environment in pairs:
+        if name in written and in_file is not None and in_file != in_environment:
+            yield f"{name} is set, but `{'.'.join(map(str, path))}`{_line(document, path)} of the file wins"
+
+
+def _without_effect(configuration: Configuration, written: frozenset[str], environment: Environment) -> Iterator[str]:
+    wanted = sorted(written & {"ALERT_WEBHOOK_URL", "SMTP_HOST", "ALERT_EMAIL_TO"})
+    if environment.alert_email_enabled:
+        wanted.append("ALERT_EMAIL_ENABLED")
+    if wanted:
+        yield f"{', '.join(wanted)}: alerting is not available in this version yet; nobody is told anything"
+    if configuration.allow_private:
+        yield "allow_private has no effect yet: webhooks are not available in this version"
+    retention = configuration.storage.retention
+    if retention.five_minutes is not None or retention.one_hour is not None:
+        yield "storage.retention: `5m` and `1h` have no effect yet: this version keeps metrics as they were taken"
+
+
+def _probe_warnings(configuration: Configuration, document: Document) -> Iterator[str]:
+    for number, service in enumerate(configuration.services):
+        for index, probe in enumerate(service.probes):
+            for key, sentence in _oddities(probe):
+                path: Path = ("services", number, "probes", index, *key)
+                yield f"{service.name}/{probe.name}{_line(document, path)}: {sentence}"
+
+
+def _oddities(probe: HttpProbe) -> Iterator[tuple[tuple[str, ...], str]]:
+    latency = probe.expect.latency
+    if latency is not None and probe.timeout is not None and latency >= probe.timeout:
+        words = f"latency {format_duration(latency)} is never reached, the timeout is {format_duration(probe.timeout)}"
+        yield ("expect", "latency"), words
+    if not probe.verify_tls and probe.ca_file is not None:
+        yield ("ca_file",), "ca_file has no effect while verify_tls is false"
+
+
+def _line(document: Document, path: Path) -> str:
+    span = document.spans.get(path)
+    return f" in line {span.line + 1}" if span is not None else ""
