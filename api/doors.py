@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
-from dashboards.panels import DashboardConfig
-
 from api.access import Ownership, Sessions, Tokens
+from dashboards.panels import DashboardConfig
 from telemetry.clock import Clock
 from telemetry.health import ServiceStatus
 from telemetry.ports import SeriesReader
@@ -47,6 +46,7 @@ class ApiSettings:
     host: str
     version: str
     refresh_interval: timedelta = timedelta(seconds=5)
+    host_interval: timedelta = timedelta(seconds=60)
     base_path: str = ""
     time_zone: str = "UTC"
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()

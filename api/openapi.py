@@ -45,7 +45,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
         "info": {
             "title": "OpsWatch",
             "version": version,
-            "description": "What OpsWatch answers. Times in answers are RFC 3339 in UTC, or integer milliseconds in columns.",
+            "description": "Times in answers are RFC 3339 in UTC, or integer milliseconds in columns.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 
 from multidict import MultiMapping
 
 from api.route_table import Parameter
+from telemetry.conditions import near_miss, parse_conditions
 from telemetry.errors import InvalidQuery, InvalidRequest, NotFound
 from telemetry.schema import Measurement, Registry
 from telemetry.series import (
-    EVERYTHING,
-    MAX_PATTERN_LENGTH,
-    AllOf,
-    Equals,
     Function,
     Latest,
-    Matches,
-    Not,
-    Predicate,
     Raw,
     SeriesQuery,
     Shape,
@@ -30,7 +23,6 @@ from telemetry.series import (
 from telemetry.times import duration_nanoseconds, parse_duration, parse_instant
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
-_MAX_CONDITIONS = 50
 
 PARAMETERS = (
     Parameter("measurement", "What: cpu, mem, disk, net, system, probe, ... (see /api/v1/schema)", required=True),
@@ -67,17 +59,9 @@ def series_request(
     fields = _fields(parameters, measurement)
     start = _instant(parameters, "start", "-1h", now)
     stop = _instant(parameters, "stop", "now", now)
-    where = _conditions(parameters.getall("where", ()), measurement)
+    where = parse_conditions(parameters.getall("where", ()), measurement)
     shape = _shape(parameters, raw_limit)
     return SeriesRequest(SeriesQuery(measurement.name, fields, start, stop, shape, where), measurement)
-
-
-def near_miss(word: str, known: Iterable[str]) -> str:
-    """`; did you mean x?`, or which there are, or nothing when there are many."""
-    names = sorted(known)
-    if close := get_close_matches(word, names, n=1):
-        return f"; did you mean {close[0]}?"
-    return f"; there are {', '.join(names)}" if len(names) <= 20 else ""
 
 
 def _check_names(parameters: MultiMapping[str], further: Iterable[str]) -> None:
@@ -86,7 +70,9 @@ def _check_names(parameters: MultiMapping[str], further: Iterable[str]) -> None:
         if name in _LATER:
             raise InvalidRequest(f"{name} is not available in this version", field=name, value=parameters[name])
         if name not in known:
-            raise InvalidRequest(f"there is no parameter {name[:60]!r}{near_miss(name, known)}", field=name[:60])
+            raise InvalidRequest(
+                f"there is no parameter {name[:60]!r}{near_miss(name, sorted(known))}", field=name[:60]
+            )
     for parameter in PARAMETERS:
         if not parameter.repeatable and len(parameters.getall(parameter.name, ())) > 1:
             raise InvalidRequest(f"{parameter.name} is given more than once", field=parameter.name)
@@ -127,33 +113,6 @@ def _instant(parameters: MultiMapping[str], name: str, default: str, now: dateti
         raise InvalidRequest(str(error), field=name, value=text[:60]) from error
 
 
-def _conditions(texts: Sequence[str], measurement: Measurement) -> Predicate:
-    if len(texts) > _MAX_CONDITIONS:
-        raise InvalidRequest(f"where may be given {_MAX_CONDITIONS} times at most", field="where")
-    conditions = tuple(_condition(text, measurement) for text in texts)
-    return AllOf(conditions) if conditions else EVERYTHING
-
-
-def _condition(text: str, measurement: Measurement) -> Predicate:
-    head, colon, value = text.partition(":")
-    tag, operator = (head[:-1], head[-1]) if head.endswith(("!", "~")) else (head, "")
-    if not colon or not tag:
-        raise InvalidRequest(
-            f"where must be tag:value, tag!:value or tag~:regex, not {text[:60]!r}", field="where", value=text[:60]
-        )
-    if tag not in measurement.tags:
-        raise InvalidQuery(
-            f"{measurement.name} has no tag {tag[:60]!r}{near_miss(tag, measurement.tags)}",
-            field="where",
-            value=text[:60],
-        )
-    if operator == "~":
-        if len(value) > MAX_PATTERN_LENGTH:
-            raise InvalidRequest(f"a pattern has at most {MAX_PATTERN_LENGTH} characters", field="where")
-        return Matches(tag, value)
-    return Not(Equals(tag, value)) if operator == "!" else Equals(tag, value)
-
-
 def _shape(parameters: MultiMapping[str], raw_limit: int) -> Shape:
     every, functions = parameters.get("every"), parameters.getall("fn", ())
     latest = _flag(parameters)
@@ -189,7 +148,9 @@ def _functions(names: Sequence[str]) -> tuple[Function, ...]:
     known = [function.value for function in Function]
     for name in names:
         if name not in known:
-            raise InvalidRequest(f"there is no fn {name[:20]!r}{near_miss(name, known)}", field="fn", value=name[:20])
+            raise InvalidRequest(
+                f"there is no fn {name[:20]!r}{near_miss(name, sorted(known))}", field="fn", value=name[:20]
+            )
     return tuple(dict.fromkeys(Function(name) for name in names)) or (Function.MEAN,)
 
 

@@ -10,8 +10,8 @@ from api.doors import Doors
 from api.errors import json_response
 from api.keys import DOORS
 from api.models import ProbeAnswer, ServiceAnswer, ServicesAnswer
-from api.query_parameters import near_miss
 from dashboards.uptime import Uptime, uptimes
+from telemetry.conditions import near_miss
 from telemetry.errors import NotFound
 from telemetry.health import ProbeStatus, ServiceStatus
 
@@ -33,7 +33,9 @@ def find_service(doors: Doors, name: str) -> ServiceStatus:
     """The service of this name. Raises NotFound with the near miss."""
     services = {service.name: service for service in doors.services.services()}
     if name not in services:
-        raise NotFound(f"there is no service {name[:60]!r}{near_miss(name, services)}", field="name", value=name[:60])
+        raise NotFound(
+            f"there is no service {name[:60]!r}{near_miss(name, list(services))}", field="name", value=name[:60]
+        )
     return services[name]
 
 

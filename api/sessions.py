@@ -36,7 +36,9 @@ async def claim_ownership(request: web.Request) -> web.StreamResponse:
 
 async def show_login(request: web.Request) -> web.StreamResponse:
     """`GET /login`."""
-    return form_page(request, "login.html", message="", next_path=_safe_path(request.query.get("next", "")))
+    owned = await request.app[DOORS].ownership.exists()
+    next_path = _safe_path(request.query.get("next", ""))
+    return form_page(request, "login.html", message="", next_path=next_path, owned=owned)
 
 
 async def log_in(request: web.Request) -> web.StreamResponse:

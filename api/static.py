@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from aiohttp import web
-from dashboards.assets import asset
 
+from dashboards.assets import asset
 from telemetry.errors import NotFound
 
 

@@ -6,6 +6,7 @@ On a host without limits there is nothing to say, and no point.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def _version_1(root: Path) -> CgroupReading:
     used = _number(root / "memory/memory.usage_in_bytes")
     cache = _pairs(root / "memory/memory.stat").get("total_inactive_file", 0)
     return CgroupReading(
-        cpu_limit_cores=quota / period if quota and period and quota > 0 else None,
+        cpu_limit_cores=quota / period if quota and period and quota > 0 and period > 0 else None,
         cpu_used_usec=None if nanoseconds is None else nanoseconds // 1000,
         throttled_usec=None if throttled is None else throttled // 1000,
         memory_limit_bytes=None if limit is None or limit >= _UNLIMITED else limit,
@@ -68,10 +69,8 @@ def _version_1(root: Path) -> CgroupReading:
 
 def parse_cpu_max(text: str | None) -> float | None:
     """`cpu.max` is `QUOTA PERIOD` in microseconds, or `max PERIOD` without a limit; in cores."""
-    parts = (text or "max").split()
-    if parts[0] == "max" or len(parts) != 2 or not all(part.isdigit() for part in parts) or int(parts[1]) == 0:
-        return None
-    return int(parts[0]) / int(parts[1])
+    match = re.fullmatch(r"([0-9]+) ([1-9][0-9]*)", (text or "").strip(), re.ASCII)
+    return int(match[1]) / int(match[2]) if match and int(match[1]) else None
 
 
 def _text(path: Path) -> str | None:
@@ -83,7 +82,7 @@ def _text(path: Path) -> str | None:
 
 def _number(path: Path) -> int | None:
     text = (_text(path) or "").strip()
-    return int(text) if text.lstrip("-").isdigit() else None
+    return int(text) if re.fullmatch(r"-?[0-9]+", text, re.ASCII) else None
 
 
 def _pairs(path: Path) -> Mapping[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,17 +11,20 @@ from typing import Protocol
 
 from collector.attempt import Attempt, one_line
 from collector.confirmation import ProbeMemory, confirm, probe_point, remembered
+from collector.places import Places
 from collector.targets import ProbeSpec, ServiceSpec
 from telemetry.clock import Clock
 from telemetry.errors import OpsWatchError, PointRejected
 from telemetry.health import Outcome, ProbeStatus, ServiceStatus
-from telemetry.points import FieldValue, Point, Tags
+from telemetry.points import FieldValue, Point, Tags, canonical_tags
 from telemetry.ports import PointWriter, SeriesReader, WriteStatus
 from telemetry.schema import Registry
 from telemetry.series import Latest, SeriesQuery
 from telemetry.times import duration_nanoseconds, from_datetime, to_datetime
 
 logger = logging.getLogger(__name__)
+
+_MAX_TOLD = 1_000
 
 
 class Prober(Protocol):
@@ -81,11 +83,12 @@ class Collector:
         self._registry = registry
         self._clock = setting.clock
         self._host = setting.host
-        self._places = asyncio.Semaphore(setting.concurrency)
+        self._places = Places(setting.concurrency)
         self._memories: dict[ProbeSpec, ProbeMemory] = {
             probe: ProbeMemory() for service in services for probe in service.probes
         }
         self._next: dict[ProbeSpec, datetime] = {}
+        self._told: set[tuple[str, str | None]] = set()  # measurements and fields whose refusal is in the log
         self.statistics = CollectorStatistics()
 
     async def restore(self, reader: SeriesReader) -> None:
@@ -114,7 +117,7 @@ class Collector:
     async def probe_once(self, probe: ProbeSpec) -> Attempt:
         """One attempt: ask, confirm, write. Returns once the point is acknowledged."""
         waited = self._clock.monotonic()
-        async with self._places:
+        async with self._places.taken():
             self.statistics.late_ms = max(self.statistics.late_ms, (self._clock.monotonic() - waited) * 1000)
             self.statistics.running += 1
             try:
@@ -143,11 +146,12 @@ class Collector:
             try:
                 accepted.append(self._registry.coerce(point))
             except PointRejected as error:
-                self.statistics.points_rejected += 1
-                logger.warning("a point was refused", extra={"entity_id": point.measurement, "reason": error.message})
+                self._reject(point.measurement, error.field, error.message)
         outcome = await self._writer.write(accepted)
-        if outcome.status is WriteStatus.OK:
-            return len(accepted)
+        if outcome.status in {WriteStatus.OK, WriteStatus.PARTIAL}:
+            for refused in outcome.refused:
+                self._reject(refused.point.measurement, None, refused.reason)
+            return len(accepted) - len(outcome.refused)
         self.statistics.points_lost += len(accepted)
         return 0
 
@@ -170,6 +174,13 @@ class Collector:
     def expect_first(self, probe: ProbeSpec, at: datetime) -> None:
         """Say when the first attempt comes, for the pages that have nothing else to show."""
         self._next[probe] = at
+
+    def _reject(self, measurement: str, field: str | None, reason: str) -> None:
+        self.statistics.points_rejected += 1
+        # Counted always, told once: what is refused now is likely to be refused with every sample.
+        if (measurement, field) not in self._told and len(self._told) < _MAX_TOLD:
+            self._told.add((measurement, field))
+            logger.warning("a point was refused", extra={"entity_id": measurement, "reason": reason})
 
     async def _attempt(self, probe: ProbeSpec) -> Attempt:
         try:
@@ -210,7 +221,7 @@ def spread(probe: ProbeSpec) -> timedelta:
 
 def probe_tags(probe: ProbeSpec, host: str) -> Tags:
     """The tags of a probe's points, in canonical order."""
-    return (("host", host), ("kind", probe.kind), ("probe", probe.name), ("service", probe.service))
+    return canonical_tags({"host": host, "kind": probe.kind, "probe": probe.name, "service": probe.service})
 
 
 def _report(probe: ProbeSpec, before: ProbeMemory, memory: ProbeMemory, attempt: Attempt) -> None:

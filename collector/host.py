@@ -20,8 +20,18 @@ from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime
 logger = logging.getLogger(__name__)
 
 _MODES = ("user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
-_MEMORY = {"buffers": "buffered"}  # psutil's name to Telegraf's
-_NETWORK = {"errin": "err_in", "errout": "err_out", "dropin": "drop_in", "dropout": "drop_out"}
+# psutil's names to Telegraf's; what a later psutil adds is left out.
+_MEMORY = {
+    **{name: name for name in ("total", "available", "used", "free", "active", "inactive", "cached", "shared", "slab")},
+    "buffers": "buffered",
+}
+_NETWORK = {
+    **{name: name for name in ("bytes_sent", "bytes_recv", "packets_sent", "packets_recv")},
+    "errin": "err_in",
+    "errout": "err_out",
+    "dropin": "drop_in",
+    "dropout": "drop_out",
+}
 
 
 class HostSampler:
@@ -56,20 +66,20 @@ class HostSampler:
         for measurement, part in parts.items():
             try:
                 found = list(part())
-            except (OSError, psutil.Error, RuntimeError) as error:
-                self._report(measurement, error)
+            except Exception as error:
+                # Whatever psutil meets in this kernel's /proc, the other parts go on. Told once, not every ten
+                # seconds for a year: it may simply not be ours to read.
+                if measurement not in self._failing:
+                    self._failing.add(measurement)
+                    logger.warning(
+                        "this part of the host cannot be sampled", extra={"entity_id": measurement}, exc_info=error
+                    )
                 continue
             self._failing.discard(measurement)
             points += [
-                Point.of(measurement, {"host": self._host, **tags}, fields, time) for tags, fields in found if fields
+                _point(measurement, {"host": self._host, **tags}, fields, time) for tags, fields in found if fields
             ]
         return points
-
-    def _report(self, measurement: str, error: Exception) -> None:
-        # Once, not every ten seconds for a year: /proc may simply not be ours to read.
-        if measurement not in self._failing:
-            self._failing.add(measurement)
-            logger.warning("this part of the host cannot be sampled", extra={"entity_id": measurement, "reason": error})
 
     def _sample_cpu(self) -> Iterator[tuple[Mapping[str, str], Mapping[str, FieldValue]]]:
         before, self._cpu = self._cpu, _cpu_times()
@@ -78,7 +88,9 @@ class HostSampler:
                 yield {"cpu": name}, cpu_usage(before[name], times)
 
     def _sample_disks(self) -> Iterator[tuple[Mapping[str, str], Mapping[str, FieldValue]]]:
-        for mount, fields in self._mounts.sample(worth_watching(_mounts())):
+        with_device = {one.mountpoint for one in psutil.disk_partitions(all=False)}
+        listed = [_mount(one) for one in psutil.disk_partitions(all=True)]
+        for mount, fields in self._mounts.sample(worth_watching(listed, with_device)):
             device = mount.device.removeprefix("/dev/")
             yield {"device": device, "path": mount.path, "fstype": mount.fstype, "mode": mount.mode}, fields
 
@@ -134,23 +146,18 @@ def _cpu_times() -> dict[str, dict[str, float]]:
     return times
 
 
-def _mounts() -> list[Mount]:
-    listed = psutil.disk_partitions(all=False)
-    if not any(one.mountpoint == "/" for one in listed):
-        # In a container the root is an overlay, which is no device.
-        listed += [one for one in psutil.disk_partitions(all=True) if one.mountpoint == "/"]
-    return [
-        Mount(one.device, one.mountpoint, one.fstype, "ro" if "ro" in one.opts.split(",") else "rw") for one in listed
-    ]
+def _mount(listed: Any) -> Mount:
+    mode = "ro" if "ro" in listed.opts.split(",") else "rw"
+    return Mount(listed.device, listed.mountpoint, listed.fstype, mode)
 
 
 def _sample_memory() -> Iterator[tuple[Mapping[str, str], Mapping[str, FieldValue]]]:
     memory = psutil.virtual_memory()
-    fields = _renamed(memory._asdict(), _MEMORY)
-    fields.pop("percent", None)
-    fields["used_percent"] = 100 * memory.used / memory.total
-    fields["available_percent"] = 100 * memory.available / memory.total
-    yield {}, fields
+    shares = {
+        "used_percent": 100 * memory.used / memory.total,
+        "available_percent": 100 * memory.available / memory.total,
+    }
+    yield {}, {**_renamed(memory._asdict(), _MEMORY), **shares}
 
 
 def _sample_swap() -> Iterator[tuple[Mapping[str, str], Mapping[str, FieldValue]]]:
@@ -190,4 +197,11 @@ def _sample_system(now: datetime) -> Iterator[tuple[Mapping[str, str], Mapping[s
 
 
 def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, FieldValue]:
-    return {names.get(name, name): value for name, value in values.items()}
+    return {ours: values[theirs] for theirs, ours in names.items() if theirs in values}
+
+
+def _point(measurement: str, tags: Mapping[str, str], fields: Mapping[str, FieldValue], time: int) -> Point:
+    # Paths and interfaces may be any bytes; Python shows those that are not UTF-8 as lone surrogates, which no
+    # store takes.
+    readable = {name: value.encode("utf-8", "replace").decode() for name, value in tags.items()}
+    return Point.of(measurement, readable, fields, time)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,36 @@ from telemetry.points import FieldValue
 logger = logging.getLogger(__name__)
 
 # Images that are full by nature; an alert on them would cry for ever.
-_ALWAYS_FULL = frozenset({"squashfs", "iso9660", "erofs", "cramfs"})
+_ALWAYS_FULL = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
+# The kernel lists these among those without a device, yet they hold people's files.
+_WITHOUT_DEVICE = frozenset(
+    {
+        "9p",
+        "afs",
+        "beegfs",
+        "bcachefs",
+        "ceph",
+        "cifs",
+        "drvfs",
+        "fuse.ceph",
+        "fuse.glusterfs",
+        "fuse.mergerfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "fuseblk",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "smb3",
+        "smbfs",
+        "virtiofs",
+        "zfs",
+    }
+)
 TIMEOUT = 2.0  # seconds for all mounts together
 
 
@@ -47,13 +77,9 @@ class MountSampler:
     def sample(self, mounts: Iterable[Mount]) -> list[tuple[Mount, dict[str, FieldValue]]]:
         """(mount, fields of `disk`) of those that answered within the timeout; blocks that long at most."""
         looks = [self._look(mount) for mount in mounts if not self._still_hangs(mount)]
-        deadline = threading.Event()
-        timer = threading.Timer(self._timeout, deadline.set)
-        timer.start()
+        deadline = time.perf_counter() + self._timeout
         for look in looks:
-            while not look.done.wait(0.02) and not deadline.is_set():
-                pass
-        timer.cancel()
+            look.done.wait(max(0.0, deadline - time.perf_counter()))
         return [(look.mount, look.usage) for look in looks if self._answered(look) and look.usage is not None]
 
     def _look(self, mount: Mount) -> _Look:
@@ -81,14 +107,23 @@ class MountSampler:
             self._failing.discard(look.mount.path)
         elif look.mount.path not in self._failing:
             self._failing.add(look.mount.path)
-            logger.info("mount cannot be read", extra={"entity_id": look.mount.path, "reason": look.error.strerror})
+            logger.info("mount cannot be read", extra={"entity_id": look.mount.path, "reason": str(look.error)})
         return True
 
 
-def worth_watching(mounts: Iterable[Mount]) -> list[Mount]:
-    """Each filesystem once per path; the last mount on a path is the one that is seen there."""
-    by_path = {mount.path: mount for mount in mounts if mount.fstype not in _ALWAYS_FULL}
-    return list(by_path.values())
+def worth_watching(mounts: Iterable[Mount], with_device: Container[str]) -> list[Mount]:
+    """Each filesystem that holds files, once per path; the last mount on a path is the one that is seen there.
+
+    `with_device` are the paths of those that the kernel lists as having a device. In a container the root is an
+    overlay, which has none and counts all the same.
+    """
+    by_path = {mount.path: mount for mount in mounts}
+    return [
+        mount
+        for mount in by_path.values()
+        if mount.fstype not in _ALWAYS_FULL
+        and (mount.path in with_device or mount.path == "/" or mount.fstype in _WITHOUT_DEVICE)
+    ]
 
 
 def _ask(look: _Look) -> None:

@@ -2,7 +2,7 @@
 
 A point is acknowledged when the spool has committed it; the destination's commit only lets the spool forget it.
 Writers that come within a short linger share one commit. What was just committed goes to the destination from
-memory; what waits longer is read back, oldest first, at a limited rate beside it.
+memory; what waits longer is read back, oldest first and many rows together, at a limited rate beside it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,26 @@ from pathlib import Path
 from typing import TypeVar
 
 from collector.quarantine import Quarantine
-from collector.spool_codec import by_day
+from collector.spool_codec import pack
 from collector.spool_file import BrokenBatch, Pending, SpoolFile, StoredBatch
+from collector.spool_suspects import Suspects
 from telemetry.clock import Clock
+from telemetry.errors import StoreUnavailable
 from telemetry.points import Point
 from telemetry.ports import WRITTEN, PointWriter, Refused, WriteOutcome, WriteStatus
 from telemetry.times import NANOSECONDS_PER_SECOND, from_datetime
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Waiting = tuple[Sequence[Point], asyncio.Future[WriteOutcome]]
 
 LINGER = 0.1  # seconds that a write waits for others to share its commit
-MAX_POINTS = 5_000  # of one batch
 MAX_LIVE = 64  # batches kept in memory while the destination takes them
 _POLL = 1.0  # seconds between looks for rows that another process wrote
 _BACKOFF_FIRST, _BACKOFF_LAST = 1.0, 60.0  # seconds
 _LONGEST_RETRY_AFTER = 600.0  # seconds; a destination that asks for ten years is not obeyed
-_TRIM = 5.0  # seconds between looks at the caps, which count every row
 _PAUSE = 30.0  # seconds between looks whether a paused destination takes points again
+_TELL_AGAIN = 60.0  # seconds between log lines about the same trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,11 @@ class SpoolStatistics:
     acknowledged_points: int = 0
     delivered_points: int = 0
     dropped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    broken_batches: int = 0
     failed_commits: int = 0
     trouble: str = ""  # what keeps the destination from taking points; empty when nothing does
-    set_aside: Path | None = None  # a damaged file that was found at start
+    disk_trouble: str = ""  # what keeps the spool from committing; empty when nothing does
+    set_aside: Path | None = None  # a damaged file that was found, at start or later
 
 
 class Spool:
@@ -80,14 +84,17 @@ class Spool:
         self._limits = limits
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "spool")
-        self._waiting: list[tuple[Sequence[Point], asyncio.Future[WriteOutcome]]] = []
+        self._waiting: list[Waiting] = []
         self._written = asyncio.Event()
         self._committed = asyncio.Event()
+        self._emptied = asyncio.Event()
         self._live: deque[StoredBatch] = deque()
+        self._delivered: set[int] = set()  # rows to be deleted with the next commit
+        self._suspects = Suspects()
         self._failures = 0
         self._blocked_until = 0.0
-        self._next_backlog = 0.0
-        self._next_trim = 0.0
+        self._next_look = 0.0
+        self._tell_dropped = 0.0
         self._closing = False
         self.statistics = SpoolStatistics(set_aside=file.set_aside)
 
@@ -100,19 +107,22 @@ class Spool:
 
         Raises StoreUnavailable when the file can neither be opened nor made.
         """
-        file = await asyncio.to_thread(SpoolFile.open, path, f"{clock.now():%Y%m%dT%H%M%S}")
+        file = await asyncio.to_thread(SpoolFile.open, path, _stamp(clock))
         spool = cls(file, destination, quarantine, limits, clock)
         committing = asyncio.create_task(spool._commit_forever(), name="spool commit")
         delivering = None
         if destination is not None:
-            delivering = asyncio.create_task(spool._deliver_forever(), name="spool deliver")
+            delivering = asyncio.create_task(spool._deliver_forever(destination), name="spool deliver")
         try:
             yield spool
         finally:
             await spool._close(committing, delivering)
 
     async def write(self, points: Sequence[Point]) -> WriteOutcome:
-        """Acknowledge the points: OK once they are committed, RETRY when the disk cannot take them."""
+        """Acknowledge the points: OK once they are committed, RETRY when the disk cannot take them.
+
+        PARTIAL names those that no spool can hold (NaN, a time beyond 64 bits); they are in quarantine.
+        """
         if not points:
             return WRITTEN
         if self._closing:
@@ -127,14 +137,25 @@ class Spool:
         """Wait until nothing is pending; False when the deadline passes first."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.total_seconds()):
-                while (await self._in_thread(self._file.pending)).batches:  # noqa: ASYNC110 (rows of other processes too)
-                    await asyncio.sleep(0.05)
-                return True
+                if self._destination is None:  # another process drains it, and cannot tell us
+                    while (await self._in_thread(self._file.pending)).batches:  # noqa: ASYNC110 (no event of ours)
+                        await asyncio.sleep(_POLL)
+                    return True
+                self._emptied.clear()
+                self._next_look = 0.0
+                self._committed.set()
+                return await self._emptied.wait()
         return False
+
+    @property
+    def refused_points(self) -> int:
+        """Points that went to quarantine since start."""
+        return self._quarantine.refused_points
 
     async def refresh(self) -> SpoolStatistics:
         """The statistics with what is pending at this moment."""
         with suppress(sqlite3.Error):
+            await self._delete_delivered()
             self.statistics.pending = await self._in_thread(self._file.pending)
         return self.statistics
 
@@ -150,125 +171,173 @@ class Spool:
             if waiting:
                 await self._commit(waiting)
 
-    async def _commit(self, waiting: list[tuple[Sequence[Point], asyncio.Future[WriteOutcome]]]) -> None:
+    async def _commit(self, waiting: list[Waiting]) -> None:
         points = [point for some, _ in waiting for point in some]
-        batches = [day[at : at + MAX_POINTS] for day in by_day(points) for at in range(0, len(day), MAX_POINTS)]
+        delivered = frozenset(self._delivered)
         try:
-            stored = await self._in_thread(lambda: self._insert(batches))
-        except (sqlite3.Error, ValueError) as error:
-            self.statistics.failed_commits += 1
-            logger.error("the spool cannot commit; the points are not acknowledged", extra={"reason": str(error)})
-            outcome = WriteOutcome(WriteStatus.RETRY, f"the spool cannot commit: {error}")
+            stored, refused = await self._in_thread(lambda: self._insert(points, delivered))
+        except (sqlite3.Error, OSError) as error:
+            self._note_failed_commit(str(error))
+        except Exception as error:
+            logger.exception("the spool cannot commit, and not for its disk")
+            self._note_failed_commit(f"unexpected {type(error).__name__}: {error}")
         else:
-            self.statistics.acknowledged_points += len(points)
-            self._live.extend(stored)
-            while len(self._live) > MAX_LIVE:  # the destination is slow: these are read back from the file
-                self._live.popleft()
-            self._committed.set()
-            outcome = WRITTEN
-        for _, future in waiting:
-            if not future.done():
-                future.set_result(outcome)
+            self._note_commit(stored, len(points) - len(refused), delivered)
+            return _answer(waiting, WRITTEN, refused)
+        # Every writer gets an answer, whatever it is, and the next commit tries again.
+        reason = f"the spool cannot commit: {self.statistics.disk_trouble}"
+        return _answer(waiting, WriteOutcome(WriteStatus.RETRY, reason))
 
-    def _insert(self, batches: list[list[Point]]) -> list[StoredBatch]:
+    def _note_commit(self, stored: list[StoredBatch], points: int, delivered: frozenset[int]) -> None:
+        if self.statistics.disk_trouble:
+            logger.info("the spool commits again")
+            self.statistics.disk_trouble = ""
+        self._delivered -= delivered
+        self.statistics.acknowledged_points += points
+        self._live.extend(stored)
+        while len(self._live) > MAX_LIVE:  # the destination is slow: these are read back from the file
+            self._live.popleft()
+        self._committed.set()
+
+    def _insert(self, points: list[Point], delivered: frozenset[int]) -> tuple[list[StoredBatch], list[Refused]]:
         now = self._clock.now()
-        stored = self._file.insert(batches, from_datetime(now))
-        if self._clock.monotonic() < self._next_trim:
-            return stored
-        self._next_trim = self._clock.monotonic() + _TRIM
-        dropped = self._file.trim(self._limits.max_bytes, from_datetime(now - self._limits.max_age))
-        if dropped:
-            self.statistics.dropped.update(dropped)
-            logger.error("the spool is full; the oldest points were dropped", extra={"points": dropped.total()})
-        return stored
+        packed, refused = pack(points)
+        if refused:
+            self._quarantine.add(refused, "spool")
+        stored = self._with_file(lambda: self._file.insert(packed, from_datetime(now), delivered))
+        with suppress(sqlite3.Error):  # they are committed, whatever becomes of the trimming
+            self._trim(from_datetime(now - self._limits.max_age))
+        return stored, refused
+
+    def _trim(self, created_after: int) -> None:
+        dropped = self._file.trim(self._limits.max_bytes, created_after)
+        self.statistics.dropped.update(dropped)
+        if dropped and self._clock.monotonic() >= self._tell_dropped:
+            self._tell_dropped = self._clock.monotonic() + _TELL_AGAIN
+            logger.error(
+                "the spool is full; the oldest points are dropped",
+                extra={
+                    "points": self.statistics.dropped.total(),
+                    "reason": "/".join(sorted({why for why, _ in dropped})),
+                },
+            )
+
+    def _with_file(self, work: Callable[[], T]) -> T:
+        """Work on the file, once more with a new one if it turns out to be damaged."""
+        try:
+            return work()
+        except sqlite3.DatabaseError as error:
+            if not self._file.is_damaged(error):
+                raise
+            self._file.start_anew(_stamp(self._clock), error)
+            self.statistics.set_aside = self._file.set_aside
+            return work()
+
+    def _note_failed_commit(self, reason: str) -> None:
+        self.statistics.failed_commits += 1
+        if self.statistics.disk_trouble != reason:  # told once, not ten times a second onto a full disk
+            self.statistics.disk_trouble = reason
+            logger.error("the spool cannot commit; points are not acknowledged", extra={"reason": reason})
 
     # Delivering
 
-    async def _deliver_forever(self) -> None:
+    async def _deliver_forever(self, destination: PointWriter) -> None:
         while True:
+            self._committed.clear()
             try:
-                moved = await self._deliver_next()
+                wait = await self._deliver_next(destination)
+            except sqlite3.Error as error:
+                logger.warning("the spool's file cannot be used; delivery waits", extra={"reason": str(error)})
+                wait = _POLL
             except Exception:
                 logger.exception("delivery failed; it goes on in a second")
-                moved = False
-            if not moved:
-                await self._wait_for_work()
+                wait = _POLL
+            if wait > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._committed.wait()
 
-    async def _wait_for_work(self) -> None:
-        self._committed.clear()
-        blocked = self._blocked_until - self._clock.monotonic()
-        if blocked > 0:
-            self._live.clear()  # what cannot be sent now is read back later; memory stays flat
-            await asyncio.sleep(min(blocked, _POLL))
-            return
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._committed.wait(), _POLL if not self._live else 0.01)
-
-    async def _deliver_next(self) -> bool:
-        """Send one batch, live ones first; whether there was one and it is gone."""
+    async def _deliver_next(self, destination: PointWriter) -> float:
+        """Send one batch, live ones first; how long to wait for the next if nothing is committed meanwhile."""
         now = self._clock.monotonic()
         if now < self._blocked_until:
-            return False
+            self._live.clear()  # what cannot be sent now is read back later; memory stays flat
+            self._next_look = 0.0
+            return min(self._blocked_until - now, _POLL)
         if self._live:
-            return await self._deliver(self._live.popleft())
-        if now < self._next_backlog:
-            await asyncio.sleep(min(self._next_backlog - now, _POLL))
-            return True
-        batch = await self._in_thread(lambda: self._file.oldest([one.identifier for one in self._live]))
+            await self._deliver(destination, self._live.popleft())
+            return 0.0
+        if now < self._next_look:
+            return self._next_look - now
+        batch = await self._look()
         if batch is None:
-            return False
-        self._next_backlog = now + 1 / self._limits.backlog_per_second
+            self._next_look = now + _POLL
+            self._emptied.set()
+            return _POLL
+        self._next_look = now + 1 / self._limits.backlog_per_second
         if isinstance(batch, BrokenBatch):
             await self._put_away(batch)
-            return True
-        return await self._deliver(batch)
+        elif not any(set(batch.identifiers) & set(one.identifiers) for one in self._live):
+            await self._deliver(destination, batch)
+        return 0.0  # else it was committed while we looked, and goes first as it is live
 
-    async def _deliver(self, batch: StoredBatch) -> bool:
-        assert self._destination is not None
-        outcome = await self._destination.write(batch.points)
+    async def _look(self) -> StoredBatch | BrokenBatch | None:
+        await self._delete_delivered()
+        apart = self._suspects.apart
+        return await self._in_thread(lambda: self._with_file(lambda: self._file.oldest(apart)))
+
+    async def _deliver(self, destination: PointWriter, batch: StoredBatch) -> None:
+        outcome = await _write(destination, batch)
         match outcome.status:
             case WriteStatus.OK | WriteStatus.PARTIAL:
                 await self._forget(batch, outcome.refused)
-            case WriteStatus.SPLIT | WriteStatus.POISON if len(batch.points) > 1:
-                await self._split(batch)
             case WriteStatus.SPLIT | WriteStatus.POISON:
-                await self._forget(batch, (Refused(batch.points[0], outcome.message),))
+                await self._split(batch, outcome.message)
+            case WriteStatus.RETRY | WriteStatus.PAUSE if self._suspects.note_failure(batch.first):
+                logger.warning("the store takes others, but not this batch", extra={"reason": outcome.message})
+                await self._split(batch, outcome.message)
             case WriteStatus.RETRY:
                 self._back_off(outcome)
-                return False
             case WriteStatus.PAUSE:
                 self._block(_PAUSE, outcome.message)
-                return False
-        self._failures = 0
-        self.statistics.trouble = ""
-        return True
 
     async def _forget(self, batch: StoredBatch, refused: Sequence[Refused]) -> None:
         if refused:
             await self._in_thread(lambda: self._quarantine.add(refused, "store"))
-        await self._in_thread(lambda: self._file.delete([batch.identifier]))
+        self._delivered.update(batch.identifiers)
+        self._suspects.note_success(batch.first)
         self.statistics.delivered_points += len(batch.points) - len(refused)
+        self._failures = 0
+        if self.statistics.trouble:
+            self.statistics.trouble = ""
+            logger.info("the store takes points again")
 
-    async def _split(self, batch: StoredBatch) -> None:
+    async def _split(self, batch: StoredBatch, message: str) -> None:
+        if len(batch.points) == 1:
+            await self._in_thread(lambda: self._quarantine.add((Refused(batch.points[0], message),), "store"))
+            self._delivered.update(batch.identifiers)
+            self._suspects.forget(batch.first)
+            return
         middle = len(batch.points) // 2
-        halves = (batch.points[:middle], batch.points[middle:])
-        created = from_datetime(self._clock.now())
-        stored = await self._in_thread(lambda: self._file.replace(batch.identifier, halves, created))
-        self._live.extendleft(reversed(stored))
+        packed = [one for half in (batch.points[:middle], batch.points[middle:]) for one in pack(half)[0]]
+        stored = await self._in_thread(lambda: self._file.replace(batch, packed))
+        if not self._suspects.note_split(batch.first, [half.first for half in stored]):
+            self._live.extendleft(reversed(stored))
 
     async def _put_away(self, batch: BrokenBatch) -> None:
+        self.statistics.broken_batches += 1
         logger.error("a batch of the spool is damaged; it is in quarantine", extra={"reason": batch.reason})
         await self._in_thread(lambda: self._quarantine.add_bytes(batch.payload, batch.reason, "spool"))
         await self._in_thread(lambda: self._file.delete([batch.identifier]))
 
+    async def _delete_delivered(self) -> None:
+        delivered = frozenset(self._delivered)
+        await self._in_thread(lambda: self._with_file(lambda: self._file.delete(delivered)))
+        self._delivered -= delivered
+
     def _back_off(self, outcome: WriteOutcome) -> None:
         self._failures += 1
-        longest = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2**self._failures)
-        # Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): senders that failed together part.
-        delay = random.uniform(_BACKOFF_FIRST, longest)  # noqa: S311 (no secret)
-        if outcome.retry_after is not None:
-            delay = max(delay, min(outcome.retry_after.total_seconds(), _LONGEST_RETRY_AFTER))
-        self._block(delay, outcome.message)
+        self._block(backoff_seconds(self._failures, outcome.retry_after), outcome.message)
 
     def _block(self, seconds: float, message: str) -> None:
         if not self.statistics.trouble:
@@ -285,13 +354,47 @@ class Spool:
         if delivering is not None:
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
-        await asyncio.to_thread(self._thread.shutdown)
-        self._file.close()
+        with suppress(sqlite3.Error):  # what stays is sent once more at the next start, which does no harm
+            await self._delete_delivered()
+        await self._in_thread(self._file.close)
+        self._thread.shutdown()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
+def backoff_seconds(failures: int, retry_after: timedelta | None) -> float:
+    """How long to leave a store alone that failed so often in a row: at least what it asked for, within reason."""
+    longest = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2 ** min(failures, 10))
+    # Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): senders that failed together part.
+    delay = random.uniform(_BACKOFF_FIRST, longest)  # noqa: S311 (no secret)
+    asked = retry_after.total_seconds() if retry_after is not None else 0.0
+    return max(delay, min(asked, _LONGEST_RETRY_AFTER))
+
+
 def oldest_age_seconds(pending: Pending, now: int) -> float:
     """How long the oldest batch has been waiting, in seconds; 0 when none waits."""
     return 0.0 if pending.oldest is None else max(0.0, (now - pending.oldest) / NANOSECONDS_PER_SECOND)
+
+
+async def _write(destination: PointWriter, batch: StoredBatch) -> WriteOutcome:
+    try:
+        return await destination.write(batch.points)
+    except StoreUnavailable as error:
+        return WriteOutcome(WriteStatus.RETRY, error.message)
+    except Exception as error:
+        # A defect of ours; if this batch alone brings it out, it comes under suspicion like any other.
+        logger.exception("the destination failed in a way that was not foreseen")
+        return WriteOutcome(WriteStatus.RETRY, f"unexpected {type(error).__name__}: {error}")
+
+
+def _answer(waiting: list[Waiting], outcome: WriteOutcome, refused: Sequence[Refused] = ()) -> None:
+    by_point = {id(one.point): one for one in refused}
+    for points, future in waiting:
+        if not future.done():
+            own = tuple(by_point[id(point)] for point in points if id(point) in by_point)
+            future.set_result(WriteOutcome(WriteStatus.PARTIAL, own[0].reason, refused=own) if own else outcome)
+
+
+def _stamp(clock: Clock) -> str:
+    return f"{clock.now():%Y%m%dT%H%M%S}"

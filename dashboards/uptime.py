@@ -1,62 +1,104 @@
-"""How long each service was up over a period, from the seconds that its probes accounted. Shell."""
+"""How each service was over a period, from the seconds that its probes accounted. Shell."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from telemetry.health import availability
+from telemetry.health import State, availability
 from telemetry.ports import SeriesReader
-from telemetry.series import EVERYTHING, Function, Predicate, SeriesQuery, Window
+from telemetry.series import EVERYTHING, Function, Predicate, SeriesQuery, Window, window_starts
 from telemetry.times import duration_nanoseconds, from_datetime
 
-_WINDOWS = 24
+SLOTS = 48
+_FIELDS = {"up_s": State.UP, "degraded_s": State.DEGRADED, "down_s": State.DOWN}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A stretch of time: seconds per state, of `period_s` that there were (times the probes)."""
+
+    start: int
+    period_s: float
+    up_s: float = 0.0
+    degraded_s: float = 0.0
+    down_s: float = 0.0
+
+    @property
+    def unknown_share(self) -> float:
+        known = self.up_s + self.degraded_s + self.down_s
+        return min(1.0, max(0.0, 1 - known / self.period_s)) if self.period_s > 0 else 1.0
+
+    @property
+    def state(self) -> State:
+        """The worst that happened in it; unknown where more than half is."""
+        if self.down_s > 0:
+            return State.DOWN
+        if self.unknown_share > 0.5:
+            return State.UNKNOWN
+        return State.DEGRADED if self.degraded_s > 0 else State.UP
 
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """Seconds accounted over a period of `period_s`; a service's are those of all its probes together."""
+    """A period in slots. Where several probes are asked, their seconds stand together."""
 
-    up_s: float
-    degraded_s: float
-    down_s: float
-    period_s: float  # times the number of probes
+    slots: tuple[Slot, ...]
 
     @property
     def availability(self) -> float | None:
         """From 0 to 1; None where nothing is known."""
-        return availability(self.up_s, self.degraded_s, self.down_s)
+        return availability(
+            sum(slot.up_s for slot in self.slots),
+            sum(slot.degraded_s for slot in self.slots),
+            sum(slot.down_s for slot in self.slots),
+        )
 
     @property
     def unknown_share(self) -> float:
         """The share of the period that none of up, degraded and down covers."""
-        known = self.up_s + self.degraded_s + self.down_s
-        return min(1.0, max(0.0, 1 - known / self.period_s)) if self.period_s > 0 else 1.0
+        period = sum(slot.period_s for slot in self.slots)
+        known = sum(slot.up_s + slot.degraded_s + slot.down_s for slot in self.slots)
+        return min(1.0, max(0.0, 1 - known / period)) if period > 0 else 1.0
 
 
 async def uptimes(
-    reader: SeriesReader, now: datetime, period: timedelta, where: Predicate = EVERYTHING
+    reader: SeriesReader,
+    now: datetime,
+    period: timedelta,
+    where: Predicate = EVERYTHING,
+    by: Sequence[str] = ("service",),
 ) -> dict[str, Uptime]:
-    """By service; only those with samples in the period. Raises as the reader does."""
+    """By the values of the tags `by`, joined with /; only those with samples in the period. Raises as the reader."""
     stop = from_datetime(now)
-    step = duration_nanoseconds(period) // _WINDOWS
-    # Windows are whole, so the period begins with one: up to one window shorter than asked, never longer.
+    step = duration_nanoseconds(period) // SLOTS
+    # Windows are whole, so the period begins with one: up to one slot shorter than asked, never longer.
     start = -(-(stop - duration_nanoseconds(period)) // step) * step
-    query = SeriesQuery(
-        "probe", ("up_s", "degraded_s", "down_s"), start, stop + 1, Window(step, (Function.SUM,)), where
-    )
+    query = SeriesQuery("probe", tuple(_FIELDS), start, stop + 1, Window(step, (Function.SUM,)), where)
     answer = await reader.read(query)
-    seconds: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    probes: dict[str, set[str]] = defaultdict(set)
+    seconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    probes: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for one in answer.series:
         tags = dict(one.series.tags)
-        service = tags.get("service", "")
-        probes[service].add(tags.get("probe", ""))
-        seconds[service][one.series.field] += sum(float(value) for value in one.values if value is not None)
+        key = "/".join(tags.get(tag, "") for tag in by)
+        probes[key].add((tags.get("service", ""), tags.get("probe", "")))
+        values = [float(value or 0.0) for value in one.values]
+        before = seconds[key][one.series.field] or [0.0] * len(values)
+        seconds[key][one.series.field] = [old + new for old, new in zip(before, values, strict=True)]
+    starts = list(window_starts(start, stop + 1, step))
     return {
-        service: Uptime(
-            fields["up_s"], fields["degraded_s"], fields["down_s"], (stop - start) / 1e9 * len(probes[service])
+        key: Uptime(
+            tuple(
+                Slot(
+                    at,
+                    (min(at + step, stop) - at) / 1e9 * len(probes[key]),
+                    **{name: columns[name][i] for name in columns},
+                )
+                for i, at in enumerate(starts)
+                if at < stop
+            )
         )
-        for service, fields in seconds.items()
+        for key, columns in seconds.items()
     }

@@ -264,4 +264,4 @@ class Configuration(_Model):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of `opswatch.yaml`, for editors."""
     schema = Configuration.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "opswatch.yaml"} | schema
+    return schema | {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "opswatch.yaml"}

@@ -16,6 +16,8 @@ from opswatch.yaml_document import Document, Path
 from telemetry.errors import Fault
 from telemetry.times import format_duration
 
+MAX_NEAR_MISSES = 20
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeDefaults:
@@ -74,10 +76,13 @@ def _duplicates(
 def _dependencies(document: Document, source: str, services: list[tuple[Path, dict[str, Any]]]) -> Iterator[Fault]:
     names = {service["name"]: path for path, service in services if isinstance(service.get("name"), str)}
     needs: dict[str, list[tuple[str, Path]]] = {name: [] for name in names}
+    unknown = 0
     for path, service in services:
         for place, needed in _items(service, ("depends_on",), path):
             if isinstance(needed, str) and needed not in names:
-                hint = near_miss(needed, list(names)) or "name a service of this file"
+                # Comparing with thousands of names takes time: after a few, people have understood.
+                hint = near_miss(needed, list(names)) if (unknown := unknown + 1) <= MAX_NEAR_MISSES else ""
+                hint = hint or "name a service of this file"
                 yield fault_at(document, source, place, f"no service has the name {quoted(needed)}", hint)
             elif isinstance(needed, str) and isinstance(service.get("name"), str):
                 needs[service["name"]].append((needed, place))
@@ -130,33 +135,39 @@ def _probe_faults(
 
 
 def _request_faults(document: Document, source: str, path: Path, probe: dict[str, Any]) -> Iterator[Fault]:
-    def wrong(place: Path, message: str, hint: str = "") -> Fault:
-        return fault_at(document, source, (*path, *place), message, hint)
+    expect, basic = _mapping(probe, "expect"), _mapping(probe, "basic_auth")
+    for place, message, hint in (
+        *_vain_expectations(probe, expect),
+        *_bad_credentials(basic, _mapping(probe, "headers")),
+    ):
+        yield fault_at(document, source, (*path, *place), message, hint)
+    if probe.get("client_key") is not None and probe.get("client_certificate") is None:
+        message, hint = "a client_key needs a client_certificate", "write client_certificate too"
+        yield fault_at(document, source, (*path, "client_key"), message, hint)
 
-    def mapping(key: str) -> dict[str, Any]:
-        value = probe.get(key)
-        return value if isinstance(value, dict) else {}
 
-    expect, basic = mapping("expect"), mapping("basic_auth")
+def _mapping(probe: dict[str, Any], key: str) -> dict[str, Any]:
+    value = probe.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _vain_expectations(probe: dict[str, Any], expect: dict[str, Any]) -> Iterator[tuple[Path, str, str]]:
     if expect.get("certificate_days") is not None and str(probe.get("url")).lower().startswith("http://"):
-        yield wrong(("expect", "certificate_days"), "an http URL has no certificate", "ask by https")
+        yield ("expect", "certificate_days"), "an http URL has no certificate", "ask by https"
     if str(probe.get("method")).upper() == "HEAD":
         for key in ("body_contains", "body_matches", "json"):
             if expect.get(key):
-                yield wrong(("expect", key), "the answer to HEAD has no body", "use the method GET")
-    if (
-        set(basic) <= {"username", "password", "password_file"}
-        and basic
-        and (basic.get("password") is None) == (basic.get("password_file") is None)
-    ):
-        words = (
-            "both password and password_file are here" if basic.get("password") is not None else "no password is here"
-        )
-        yield wrong(("basic_auth",), words, "write one of password_file and password")
-    if basic and any(str(name).lower() == "authorization" for name in mapping("headers")):
-        yield wrong(("basic_auth",), "basic_auth and a header Authorization exclude each other", "remove one of them")
-    if probe.get("client_key") is not None and probe.get("client_certificate") is None:
-        yield wrong(("client_key",), "a client_key needs a client_certificate", "write client_certificate too")
+                yield ("expect", key), "the answer to HEAD has no body", "use the method GET"
+
+
+def _bad_credentials(basic: dict[str, Any], headers: dict[str, Any]) -> Iterator[tuple[Path, str, str]]:
+    if basic and set(basic) <= {"username", "password", "password_file"}:
+        given = [name for name in ("password", "password_file") if basic.get(name) is not None]
+        if len(given) != 1:
+            words = "both password and password_file are here" if given else "no password is here"
+            yield ("basic_auth",), words, "write one of password_file and password"
+    if basic and any(str(name).lower() == "authorization" for name in headers):
+        yield ("basic_auth",), "basic_auth and a header Authorization exclude each other", "remove one of them"
 
 
 def _duration(document: Document, path: Path) -> timedelta | None:

@@ -20,7 +20,7 @@ from opswatch.configuration import (
     Tls,
 )
 from opswatch.configuration_faults import SECRET_KEYS, is_secret, known_keys
-from opswatch.yaml_document import Document, parse_document
+from opswatch.yaml_document import Span, parse_document
 from telemetry.errors import Fault
 
 MAX_WIDTH = 140
@@ -40,18 +40,20 @@ def excerpts(text: str, faults: Sequence[Fault]) -> list[str]:
     """For each fault two lines, indented: the fault's line and the caret; nothing when the line may not be shown."""
     document = parse_document(text, "")
     lines = text.split("\n")
-    return [_excerpt(document, lines, fault) for fault in faults]
+    secrets: dict[int, list[Span]] = {}
+    for path, span in document.spans.items():
+        if is_secret(path):
+            for index in range(span.line, span.end_line + 1):
+                secrets.setdefault(index, []).append(span)
+    is_yaml = document.value is not None or not document.faults
+    return [_excerpt(secrets if is_yaml else None, lines, fault) for fault in faults]
 
 
-def _excerpt(document: Document, lines: list[str], fault: Fault) -> str:
+def _excerpt(secrets: dict[int, list[Span]] | None, lines: list[str], fault: Fault) -> str:
     if fault.line is None or fault.column is None or fault.line > len(lines):
         return ""
     index, column = fault.line - 1, fault.column - 1
-    if document.value is None and document.faults:
-        # Not YAML: what is a secret cannot be told apart, so only lines whose keys are known are shown.
-        masks = [] if _is_harmless(lines, index) else None
-    else:
-        masks = _masks(document, index)
+    masks = _masks(secrets.get(index, [])) if secrets is not None else _masks_of_no_yaml(lines, index)
     if masks is None:
         return ""
     masks += [match.span(1) for match in _CREDENTIALS.finditer(lines[index])]
@@ -65,13 +67,16 @@ def _with_caret(line: str, column: int) -> str:
     return f"    {shown}\n    {' ' * (column - start)}^"
 
 
-def _masks(document: Document, index: int) -> list[tuple[int, int]] | None:
-    """From where to where values on the line may be secrets; None when the line lies within a longer one."""
-    here = [(path, span) for path, span in document.spans.items() if span.line <= index <= span.end_line]
-    secrets = [span for path, span in here if is_secret(path)]
+def _masks(secrets: list[Span]) -> list[tuple[int, int]] | None:
+    """From where to where values on a line may be secrets; None when the line lies within a longer one."""
     if any(span.line != span.end_line for span in secrets):
         return None
     return [(span.column, span.end_column) for span in secrets]
+
+
+def _masks_of_no_yaml(lines: list[str], index: int) -> list[tuple[int, int]] | None:
+    """Here secrets cannot be told apart, so a line is shown as it is or not at all."""
+    return [] if _is_harmless(lines, index) else None
 
 
 def _masked(line: str, column: int, masks: list[tuple[int, int]]) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
@@ -87,11 +88,14 @@ def known_keys(model: type[BaseModel]) -> list[str]:
 
 def is_secret(path: Path) -> bool:
     """Whether what stands there may be a secret: by its key, or because nobody knows the key."""
-    for length, part in enumerate(path):
-        if part in SECRET_KEYS:
-            return True
-        model = model_at(path[:length])
-        if model is not None and isinstance(part, str) and part not in known_keys(model):
+    return _is_secret(tuple(part for part in path if isinstance(part, str)))
+
+
+@lru_cache(maxsize=10_000)
+def _is_secret(keys: tuple[str, ...]) -> bool:
+    for length, key in enumerate(keys):
+        model = model_at(keys[:length])
+        if key in SECRET_KEYS or (model is not None and key not in known_keys(model)):
             return True
     return False
 
@@ -132,7 +136,7 @@ def _fault(document: Document, source: str, path: Path, one: ErrorDetails) -> Fa
         return _unknown_key(document, source, path)
     if kind == "missing":
         message = f"`{path[-1]}` is missing"
-        return fault_at(document, source, path[:-1], message)
+        return fault_at(document, source, path, message)
     error = context.get("error")
     if isinstance(error, BadValue):
         return fault_at(document, source, (*path, *error.at), str(error), error.hint)

@@ -80,7 +80,7 @@ def read_document_bytes(file: Path) -> bytes:
     try:
         with file.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UnusableFile(_why(file, error)) from error
 
 
@@ -89,7 +89,7 @@ def read_secret(file: Path) -> SecretStr:
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_SECRET_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UnusableFile(_why(file, error)) from error
     if len(content) > MAX_SECRET_BYTES:
         raise UnusableFile(f"{quoted(str(file))} is too long: a secret has at most {MAX_SECRET_BYTES:,} bytes")
@@ -109,7 +109,7 @@ def check_readable(file: Path) -> None:
     try:
         with file.open("rb") as stream:
             stream.read(1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UnusableFile(_why(file, error)) from error
 
 
@@ -138,7 +138,7 @@ def _chain_problem(certificate: Path, key: Path | None, error: Exception) -> str
     names = " and ".join(quoted(str(file)) for file in (certificate, key) if file is not None)
     if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         return f"{names}: the key is not that of the certificate"
-    return f"{names} hold no certificate with its private key, both PEM and the key without a passphrase"
+    return f"{names}: no certificate with its private key, both PEM and the key without a passphrase"
 
 
 def _mappings(value: Any, way: tuple[str | None, ...], path: Place = ()) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -157,6 +157,8 @@ def _are_names(*values: Any) -> bool:
     return all(isinstance(value, str) and value and "\0" not in value for value in values)
 
 
-def _why(file: Path, error: OSError) -> str:
+def _why(file: Path, error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):  # a NUL in the name
+        return f"{quoted(str(file))} cannot be a file's name"
     reasons = {2: "does not exist", 13: "cannot be read: permission denied", 21: "is a directory", 20: "does not exist"}
     return f"the file {quoted(str(file))} {reasons.get(error.errno or 0, f'cannot be read: {error.strerror}')}"

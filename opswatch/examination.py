@@ -56,10 +56,14 @@ def _python() -> Finding:
 
 def _names() -> Finding:
     owners = packages_distributions()
-    foreign = {name: owners.get(name, []) for name in TOP_LEVEL_NAMES if set(owners.get(name, ["opswatch"])) != {"opswatch"}}
+    foreign = {
+        name: owners.get(name, []) for name in TOP_LEVEL_NAMES if set(owners.get(name, ["opswatch"])) != {"opswatch"}
+    }
     if not foreign:
         return Finding("packages", "ok", "each of our names comes from OpsWatch alone")
-    listed = "; ".join(f"{name} also comes from {', '.join(sorted(set(by) - {'opswatch'}))}" for name, by in foreign.items())
+    listed = "; ".join(
+        f"{name} also comes from {', '.join(sorted(set(by) - {'opswatch'}))}" for name, by in foreign.items()
+    )
     return Finding("packages", "failed", f"{listed}: give OpsWatch an environment of its own (make install)")
 
 
@@ -105,7 +109,7 @@ async def _server(settings: Settings) -> Finding:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url.rstrip('/')}/ready") as answer:
             body = await answer.text()
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Finding("server", "failed", f"{url} does not answer: {error or 'timeout'}")
+        return Finding("server", "failed", f"{url} does not answer: {str(error) or 'no answer in time'}")
     if answer.status == 200:
         return Finding("server", "ok", f"{url} is ready")
     return Finding("server", "failed", f"{url} is not ready: {body[:300]}")

@@ -1,5 +1,7 @@
 """Fetch an export over HTTP from whatever server there is, and write it whole or not at all. Shell."""
 
+# ruff: noqa: ASYNC240 (a command has nothing else on its loop that a file could hold up)
+
 from __future__ import annotations
 
 import os
@@ -69,7 +71,7 @@ async def export_csv(settings: Settings, request: ExportRequest) -> bool:
                 return await _write(answer, request.output)
         except aiohttp.ClientError as error:
             raise ServerError(
-                f"the server at {address.url} could not be asked: {error or type(error).__name__};"
+                f"the server at {address.url} could not be asked: {str(error) or type(error).__name__};"
                 " check OPSWATCH_URL, or unset it to use the local data"
             ) from error
 
@@ -111,7 +113,9 @@ async def _copy(answer: aiohttp.ClientResponse, stream: BinaryIO) -> bool:
     progress.end()
     last_line = tail.rstrip().rsplit(b"\n", 1)[-1]
     if last_line.startswith(_INCOMPLETE):
-        sys.stderr.write(f"opswatch: the export is incomplete{last_line[len(_INCOMPLETE) - 1 :].decode('utf-8', 'replace')}\n")
+        sys.stderr.write(
+            f"opswatch: the export is incomplete{last_line[len(_INCOMPLETE) - 1 :].decode('utf-8', 'replace')}\n"
+        )
         return False
     return True
 

@@ -18,6 +18,7 @@ from pydantic import SecretStr, ValidationError
 from collector.targets import ServiceSpec
 from opswatch.configuration import Configuration
 from opswatch.configuration_checks import check
+from opswatch.configuration_excerpt import excerpts
 from opswatch.configuration_faults import validated
 from opswatch.configuration_files import NamedFiles, UnusableFile, check_readable, read_document_bytes, read_secret
 from opswatch.configuration_targets import Surroundings, retention_of, services_of
@@ -122,6 +123,23 @@ def check_text(text: str, file: Path, environ: Mapping[str, str] | None = None) 
     """What would be wrong if `file` held this text."""
     environment = _read_environment(os.environ if environ is None else environ).environment
     return _check_text(text, file, environment)[2]
+
+
+def excerpts_of(error: ConfigurationError) -> list[str]:
+    """For each fault the line that it is about, as far as it may be shown; see configuration_excerpt."""
+    found: dict[str, Iterator[str]] = {}
+    for source in {fault.source for fault in error.faults}:
+        faults = [fault for fault in error.faults if fault.source == source]
+        found[source] = iter(excerpts(_text_or_nothing(Path(source)), faults))
+    return [next(found[fault.source]) for fault in error.faults]
+
+
+def _text_or_nothing(file: Path) -> str:
+    try:
+        text = decode(read_document_bytes(file), str(file)) if file.is_file() else ""
+    except UnusableFile:
+        return ""
+    return text if isinstance(text, str) else ""
 
 
 def _read_file(file: Path | None, environment: Environment) -> tuple[Configuration | None, NamedFiles, list[Fault]]:

@@ -19,8 +19,8 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    quick: bool = typer.Option(False, "--quick", help="Only ask the running server whether it is ready."),  # noqa: FBT001
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),  # noqa: FBT001
+    quick: bool = typer.Option(False, "--quick", help="Only ask the running server whether it is ready."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     config: Path | None = CONFIG,
 ) -> None:
     """Examine the installation, the configuration, the data directory and the running server.

@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it so)
+def _print_version(wanted: bool) -> None:
     if wanted:
         from opswatch.version import VERSION
 

@@ -35,8 +35,8 @@ def run(config: Path | None = CONFIG) -> None:
 
 
 def collect(
-    once: bool = typer.Option(False, "--once", help="Sample the host and attempt every probe, once."),  # noqa: FBT001
-    as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),  # noqa: FBT001
+    once: bool = typer.Option(False, "--once", help="Sample the host and attempt every probe, once."),
+    as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
     config: Path | None = CONFIG,
 ) -> None:
     """Collect once, for cron or a look: into the running server's spool, or into the store where none runs.

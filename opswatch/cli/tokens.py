@@ -56,13 +56,15 @@ def create(
     lifetime = _lifetime(expires)
 
     async def work(state: State, now: datetime) -> str:
-        return await state.tokens.create(name, Role[role.name.upper()], now, lifetime and now + lifetime)
+        return await state.tokens.create(
+            name, Role[role.name.upper()], now, None if lifetime is None else now + lifetime
+        )
 
     typer.echo(_with_state(config, work))
 
 
 def list_tokens(
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),  # noqa: FBT001
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     config: Path | None = CONFIG,
 ) -> None:
     """List the tokens: names, roles, when they end and when they were last used; never the tokens themselves.
@@ -82,7 +84,9 @@ def list_tokens(
         row = _as_dict(record)
         ends = "revoked" if record.revoked else f"until {row['expires'] or 'revoked'}"
         typer.echo(
-            inert(f"{record.name}\t{record.role.word}\t{record.prefix}…\t{ends}\tlast used {row['last_used'] or 'never'}")
+            inert(
+                f"{record.name}\t{record.role.word}\t{record.prefix}…\t{ends}\tlast used {row['last_used'] or 'never'}"
+            )
         )
 
 

@@ -1,0 +1,118 @@
+"""The pages: what the boards build, in the frame of who asks. Shell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from api.doors import Doors, OwnHealth
+from api.errors import status_of
+from api.keys import DOORS, IDENTITY
+from dashboards.boards import BoardContext, build_page
+from dashboards.render import PageFrame, Renderer
+from dashboards.time_range import parse_range
+from dashboards.units import format_seconds, format_value
+from dashboards.views import Fact
+from telemetry.errors import NotFound, OpsWatchError, Unauthenticated
+
+_RENDERER = Renderer()
+
+
+async def show_overview(request: web.Request) -> web.StreamResponse:
+    """`GET /`."""
+    return await _page(request, "overview")
+
+
+async def show_host(request: web.Request) -> web.StreamResponse:
+    """`GET /host`."""
+    return await _page(request, "host")
+
+
+async def show_service(request: web.Request) -> web.StreamResponse:
+    """`GET /services/{name}`."""
+    return await _page(request, "service", request.match_info["name"])
+
+
+async def show_status(request: web.Request) -> web.StreamResponse:
+    """`GET /status`."""
+    return await _page(request, "status")
+
+
+def form_page(
+    request: web.Request, template: str, message: str, status: int = 200, next_path: str = "/", *, owned: bool = True
+) -> web.Response:
+    """The page of `/setup` or `/login`."""
+    return _html(_RENDERER.form(template, _frame(request), message, next_path, owned=owned), status)
+
+
+async def page_error(request: web.Request, error: OpsWatchError) -> web.Response:
+    """An error as a page; to whom nobody knows, the way in."""
+    if isinstance(error, Unauthenticated):
+        owned = await request.app[DOORS].ownership.exists()
+        base = request.app[DOORS].settings.base_path
+        path = request.path_qs.removeprefix(base) if request.method == "GET" else "/"
+        return form_page(request, "login.html", "", 401, path or "/", owned=owned)
+    return _html(_RENDERER.error(_frame(request), status_of(error), error.message), status_of(error))
+
+
+async def _page(request: web.Request, name: str, subject: str = "") -> web.Response:
+    doors = request.app[DOORS]
+    dashboard = doors.boards.dashboard(name)
+    if dashboard is None:
+        raise NotFound(f"there is no page {name!r}")
+    # On whole seconds, so that everybody who looks at the same time asks the same questions.
+    now = doors.clock.now().replace(microsecond=0)
+    own = await doors.own_health()
+    context = BoardContext(
+        reader=doors.reader,
+        registry=doors.registry,
+        services=doors.services.services(),
+        facts=_facts(own, now, doors.settings.version),
+        range=parse_range(request.query.get("start"), request.query.get("stop"), dashboard.range, now),
+        now=now,
+        zone=ZoneInfo(doors.settings.time_zone),
+        host=doors.settings.host,
+        host_interval=doors.settings.host_interval,
+        first_sample_due=own.first_sample_due,
+        subject=subject,
+    )
+    return _html(_RENDERER.page(await build_page(dashboard, context), _frame(request)))
+
+
+def _frame(request: web.Request) -> PageFrame:
+    doors: Doors = request.app[DOORS]
+    identity = request.get(IDENTITY)
+    return PageFrame(
+        base=doors.settings.base_path,
+        zone=ZoneInfo(doors.settings.time_zone),
+        now=doors.clock.now(),
+        user=identity.name if identity else "",
+        refresh_seconds=doors.settings.refresh_interval.total_seconds(),
+        version=doors.settings.version,
+    )
+
+
+def _facts(own: OwnHealth, now: datetime, version: str) -> tuple[Fact, ...]:
+    ready = "ready" if not own.reasons else "not ready: " + ", ".join(own.reasons)
+    dropped = (
+        f"{own.spool_dropped_points:,} points dropped since start" if own.spool_dropped_points else "nothing dropped"
+    )
+    return (
+        Fact("Version", version),
+        Fact("Running for", format_seconds((now - own.started).total_seconds())),
+        Fact("Readiness", ready, "critical" if own.reasons else ""),
+        Fact("Store", f"{own.store_kind}, {own.store_series:,} series, {format_value(own.store_file_bytes, 'bytes')}"),
+        Fact(
+            "Spool",
+            f"{own.spool_pending_batches} batches wait, the oldest for {format_seconds(own.spool_oldest_s)}; {dropped}",
+            "critical" if own.spool_dropped_points else "",
+        ),
+        Fact("Store takes points", own.spool_trouble or "yes", "critical" if own.spool_trouble else ""),
+        Fact("Log", own.log_rotation_status, "" if own.log_rotation_status == "healthy" else own.log_rotation_status),
+    )
+
+
+def _html(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")

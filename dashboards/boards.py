@@ -1,0 +1,141 @@
+"""Ask a reader for everything that a page shows, and make its view. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from dashboards.charts import bars_view, chart_view, stat_view
+from dashboards.panels import (
+    BarsPanel,
+    ChartPanel,
+    Dashboard,
+    FactsPanel,
+    Panel,
+    ProbesPanel,
+    Query,
+    Section,
+    ServicesPanel,
+    StatPanel,
+)
+from dashboards.service_views import probes_view, services_view
+from dashboards.time_range import TimeRange, step_for
+from dashboards.views import Fact, FactsView, PageView, PanelView, SectionView, Summary
+from telemetry.conditions import parse_conditions
+from telemetry.errors import NotFound, OpsWatchError
+from telemetry.health import ServiceStatus
+from telemetry.ports import SeriesReader
+from telemetry.schema import Registry
+from telemetry.series import SeriesQuery, SeriesResult, Window
+
+_SPARK_POINTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class BoardContext:
+    """What a page is made from. `intervals` are how often a measurement is sampled; `subject` a service's name."""
+
+    reader: SeriesReader
+    registry: Registry
+    services: tuple[ServiceStatus, ...]
+    facts: tuple[Fact, ...]
+    range: TimeRange
+    now: datetime
+    zone: ZoneInfo
+    host: str
+    host_interval: timedelta
+    first_sample_due: datetime | None
+    subject: str = ""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        return {"$host": self.host, "$service": self.subject}
+
+    def interval(self, measurement: str) -> timedelta:
+        """How far apart two samples of this measurement are, at most."""
+        if measurement != "probe":
+            return self.host_interval
+        chosen = [one for one in self.services if self.subject in {"", one.name}]
+        return max((probe.interval for one in chosen for probe in one.probes), default=self.host_interval)
+
+
+async def build_page(dashboard: Dashboard, context: BoardContext) -> PageView:
+    """The view of a page; a panel whose query fails is empty, and the page says why."""
+    troubles: list[str] = []
+    sections = []
+    for part, section in enumerate(dashboard.sections):
+        sections.append(await _section(f"{dashboard.name}-{part}", section, context, troubles))
+    subject = next((one for one in context.services if one.name == context.subject), None)
+    return PageView(
+        name=dashboard.name,
+        title=context.subject or dashboard.title,
+        state=subject.state.word if subject else "",
+        sections=tuple(sections),
+        summary=summarise(context.services),
+        range=context.range,
+        now=context.now,
+        first_sample_due=context.first_sample_due,
+        troubles=tuple(dict.fromkeys(troubles)),
+    )
+
+
+def summarise(services: tuple[ServiceStatus, ...]) -> Summary:
+    """How many services are in which state."""
+    counts = Counter(service.state.word for service in services)
+    return Summary(len(services), counts["up"], counts["degraded"], counts["down"], counts["unknown"])
+
+
+async def _section(identifier: str, section: Section, context: BoardContext, troubles: list[str]) -> SectionView:
+    async def build(number: int, panel: Panel) -> PanelView | None:
+        try:
+            return await _panel(f"{identifier}-{number}", panel, context)
+        except NotFound:
+            raise
+        except OpsWatchError as error:
+            troubles.append(error.message)
+            return None
+
+    built = await asyncio.gather(*(build(number, panel) for number, panel in enumerate(section.panels)))
+    return SectionView(section.title, tuple(one for one in built if one is not None))
+
+
+async def _panel(identifier: str, panel: Panel, context: BoardContext) -> PanelView:
+    match panel:
+        case ServicesPanel():
+            return await services_view(panel, context.reader, context.services, context.now, context.zone)
+        case ProbesPanel():
+            return await probes_view(
+                panel, context.reader, context.services, context.subject, context.now, context.zone
+            )
+        case FactsPanel():
+            return FactsView(panel.title, context.facts)
+        case StatPanel():
+            return stat_view(panel, await _ask(panel.query, context, _SPARK_POINTS), panel.link)
+        case BarsPanel():
+            return bars_view(panel, await _ask(panel.query, context, _SPARK_POINTS))
+        case ChartPanel():
+            result = await _ask(panel.query, context, 300)
+            where = [_bound(condition, context.variables) for condition in panel.query.where]
+            return chart_view(identifier, panel, result, where, context.interval(panel.query.measurement))
+
+
+async def _ask(query: Query, context: BoardContext, points: int) -> SeriesResult:
+    measurement = context.registry.get(query.measurement)
+    if measurement is None:
+        raise NotFound(f"there is no measurement {query.measurement!r}")
+    where = parse_conditions(query.where, measurement, context.variables)
+    length = context.range.stop - context.range.start
+    step = step_for(length * 300 // points, context.interval(query.measurement))
+    asked = SeriesQuery(
+        measurement.name, query.fields, context.range.start, context.range.stop, Window(step, (query.fn,)), where
+    )
+    return await context.reader.read(asked)
+
+
+def _bound(condition: str, variables: Mapping[str, str]) -> str:
+    head, colon, value = condition.partition(":")
+    return f"{head}{colon}{variables.get(value, value)}"

@@ -1,0 +1,79 @@
+"""Views to HTML: the templates, their filters and what every page has around it. Shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from dashboards.assets import address
+from dashboards.time_range import PRESETS
+from dashboards.units import format_ago
+from dashboards.views import PageView
+
+
+@dataclass(frozen=True, slots=True)
+class PageFrame:
+    """What stands around every page. `base` is the base path; `user` who is logged in, or empty."""
+
+    base: str
+    zone: ZoneInfo
+    now: datetime
+    user: str
+    refresh_seconds: float
+    version: str
+
+
+class Renderer:
+    """Renders pages; everything that is put in is escaped."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("dashboards", "templates"),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["clock"] = _clock
+        self._environment.filters["moment"] = _moment
+        self._environment.filters["ago"] = _ago
+        self._environment.globals["asset"] = address
+        self._environment.globals["presets"] = PRESETS
+
+    def page(self, view: PageView, frame: PageFrame) -> str:
+        """A page of panels."""
+        return self._environment.get_template("dashboard.html").render(page=view, frame=frame)
+
+    def form(self, template: str, frame: PageFrame, message: str, next_path: str = "/", *, owned: bool = True) -> str:
+        """`setup.html` or `login.html`; `message` says what went wrong."""
+        return self._environment.get_template(template).render(
+            frame=frame, message=message, next_path=next_path, owned=owned
+        )
+
+    def error(self, frame: PageFrame, status: int, message: str) -> str:
+        """A page that says what is wrong."""
+        return self._environment.get_template("error.html").render(frame=frame, status=status, message=message)
+
+
+def _clock(moment: datetime, zone: ZoneInfo) -> Markup:
+    local = moment.astimezone(zone)
+    return _time(moment, f"{local:%H:%M:%S}", f"{local:%Y-%m-%d %H:%M:%S %Z}")
+
+
+def _moment(moment: datetime, zone: ZoneInfo) -> Markup:
+    local = moment.astimezone(zone)
+    return _time(moment, f"{local:%Y-%m-%d %H:%M:%S}", f"{local:%Z}")
+
+
+def _ago(moment: datetime, now: datetime) -> Markup:
+    elapsed = max(timedelta(0), now - moment)
+    return _time(moment, format_ago(elapsed), f"{moment:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _time(moment: datetime, text: str, title: str) -> Markup:
+    machine = moment.isoformat(timespec="seconds")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, title, text)

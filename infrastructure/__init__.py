@@ -1,0 +1,1 @@
+"""Configuration that comes with OpsWatch, where the story wants it."""

@@ -1,0 +1,1 @@
+"""The pages (and later the alert rules) that come with OpsWatch."""

@@ -1,0 +1,104 @@
+"""`opswatch collect --once`: one sample and one attempt of everything, beside a running server or alone. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+from collector.attempt import Attempt
+from collector.collect import Collector, Setting
+from collector.host import HostSampler
+from collector.http_probe import HttpProber
+from collector.quarantine import Quarantine
+from collector.spool import Spool, SpoolLimits
+from collector.targets import ProbeSpec
+from opswatch.data_directory import DataDirectory
+from opswatch.log_record import inert
+from opswatch.settings import Settings
+from opswatch.wiring import DRAIN_WITHIN, open_store, system_clock
+from telemetry.errors import DataDirectoryInUse
+from telemetry.measurements import BUILT_IN
+
+# CPU is what was used between two looks.
+_BETWEEN_LOOKS = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """What was collected. `kept` says whether every point was acknowledged."""
+
+    host_points: int
+    attempts: tuple[tuple[ProbeSpec, Attempt], ...]
+    kept: bool
+    by_server: bool
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [
+            inert(
+                f"{probe.service}/{probe.name}: {attempt.outcome.word} in {attempt.latency_ms:.0f} ms"
+                + (f" ({attempt.message})" if attempt.message else "")
+            )
+            for probe, attempt in self.attempts
+        ]
+        place = "the running server takes them from the spool" if self.by_server else "they are in the store"
+        return [
+            *lines,
+            f"{self.host_points} points of the host; {place if self.kept else 'NOT everything could be kept'}",
+        ]
+
+    def as_dict(self) -> dict[str, object]:
+        """For scripts."""
+        probes = [
+            {
+                "service": probe.service,
+                "probe": probe.name,
+                "outcome": attempt.outcome.word,
+                "latency_ms": round(attempt.latency_ms, 3),
+                "code": attempt.code,
+                "message": attempt.message,
+            }
+            for probe, attempt in self.attempts
+        ]
+        return {"host_points": self.host_points, "probes": probes, "kept": self.kept, "by_server": self.by_server}
+
+
+async def collect_once(settings: Settings) -> CollectReport:
+    """Collect; a running server drains the spool, else this process does. Raises OpsWatchError."""
+    clock, host = system_clock(), socket.gethostname()
+    directory = DataDirectory(settings.data_dir)
+    directory.prepare()
+    async with AsyncExitStack() as stack:
+        try:
+            stack.enter_context(directory.held())
+            store = await stack.enter_async_context(open_store(directory, settings))
+        except DataDirectoryInUse:
+            store = None
+        quarantine = Quarantine(directory.quarantine, clock)
+        spool = await stack.enter_async_context(Spool.opened(directory.spool, store, quarantine, SpoolLimits(), clock))
+        prober = await stack.enter_async_context(HttpProber.opened(clock))
+        collector = Collector(settings.services, prober, spool, BUILT_IN, Setting(clock, host))
+        if store is not None:
+            await collector.restore(store)
+        points, attempts = await asyncio.gather(_sample_host(collector, host, settings), _attempt_all(collector))
+        kept = collector.statistics.points_lost == 0
+        if store is not None:
+            kept = await spool.drain(DRAIN_WITHIN) and kept
+        return CollectReport(points, attempts, kept, by_server=store is None)
+
+
+async def _sample_host(collector: Collector, host: str, settings: Settings) -> int:
+    if not settings.host_enabled:
+        return 0
+    sampler = HostSampler(host)
+    await asyncio.sleep(_BETWEEN_LOOKS.total_seconds())
+    return await collector.sample_host_once(sampler)
+
+
+async def _attempt_all(collector: Collector) -> tuple[tuple[ProbeSpec, Attempt], ...]:
+    probes = [run.probe for run in collector.schedule()]
+    attempts = await asyncio.gather(*(collector.probe_once(probe) for probe in probes))
+    return tuple(zip(probes, attempts, strict=True))

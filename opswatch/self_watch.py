@@ -1,0 +1,126 @@
+"""OpsWatch watches itself: points of its own, readiness, and the figures of `/metrics` and `/status`. Shell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from api.doors import OwnHealth
+from collector.collect import Collector
+from collector.process import ProcessSampler
+from collector.spool import Spool, oldest_age_seconds
+from embedded.store import EmbeddedStore
+from opswatch.exposition import exposition
+from opswatch.loop_lag import LoopLag
+from opswatch.program_log import ProgramLog
+from opswatch.scheduler import Scheduler
+from telemetry.clock import Clock
+from telemetry.points import FieldValue, Point
+from telemetry.schema import Registry
+from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The parts that are looked at."""
+
+    store: EmbeddedStore
+    spool: Spool
+    collector: Collector
+    scheduler: Scheduler
+    lag: LoopLag
+    log: ProgramLog
+
+
+class SelfWatch:
+    """Samples OpsWatch itself, and answers how it stands."""
+
+    def __init__(self, parts: Watched, registry: Registry, clock: Clock, host: str) -> None:
+        self._parts = parts
+        self._registry = registry
+        self._clock = clock
+        self._host = host
+        self._process = ProcessSampler(host)
+        self._started = clock.now()
+        self._points: Sequence[Point] = ()
+        self.first_sample_due: datetime | None = None
+
+    async def sample_once(self) -> None:
+        """One sample of everything that is ours, written like any other point."""
+        now = self._clock.now()
+        instant = from_datetime(now)
+        time = instant - instant % NANOSECONDS_PER_MILLISECOND
+        self._points = (
+            self._process.sample(now, self._parts.lag.take_ms()),
+            self._collector_point(time),
+            await self._spool_point(time),
+            self._store_point(time),
+        )
+        await self._parts.collector.keep(self._points)
+
+    async def own_health(self) -> OwnHealth:
+        """How OpsWatch stands at this moment."""
+        spool = await self._parts.spool.refresh()
+        store = self._figures("opswatch_store")
+        return OwnHealth(
+            reasons=("store_takes_no_points",) if spool.trouble else (),
+            log_rotation_status=self._parts.log.rotation_status(),
+            spool_pending_batches=spool.pending.batches,
+            spool_oldest_s=oldest_age_seconds(spool.pending, from_datetime(self._clock.now())),
+            spool_trouble=spool.trouble,
+            spool_dropped_points=spool.dropped.total(),
+            store_kind="embedded",
+            store_file_bytes=int(store.get("file_bytes", 0)),
+            store_series=int(store.get("series", 0)),
+            started=self._started,
+            first_sample_due=self.first_sample_due,
+        )
+
+    def exposition(self) -> bytes:
+        """The newest sample as Prometheus text."""
+        return exposition(self._points, self._registry)
+
+    def _figures(self, measurement: str) -> dict[str, float | int]:
+        fields = next((point.fields for point in self._points if point.measurement == measurement), {})
+        return {name: value for name, value in fields.items() if not isinstance(value, str)}
+
+    def _point(self, measurement: str, time: int, fields: dict[str, FieldValue], **tags: str) -> Point:
+        return Point.of(measurement, {"host": self._host, **tags}, fields, time)
+
+    def _collector_point(self, time: int) -> Point:
+        statistics = self._parts.collector.statistics
+        late_ms, statistics.late_ms = statistics.late_ms, 0.0
+        fields: dict[str, FieldValue] = {
+            "attempts": statistics.attempts,
+            "points_rejected": statistics.points_rejected,
+            "late_ms": late_ms,
+            "running": statistics.running,
+            "skipped": self._parts.scheduler.statistics.skipped,
+        }
+        return self._point("opswatch_collector", time, fields)
+
+    async def _spool_point(self, time: int) -> Point:
+        statistics = await self._parts.spool.refresh()
+        fields: dict[str, FieldValue] = {
+            "pending_batches": statistics.pending.batches,
+            "pending_bytes": statistics.pending.bytes,
+            "oldest_s": oldest_age_seconds(statistics.pending, time),
+            "acknowledged_points": statistics.acknowledged_points,
+            "delivered_points": statistics.delivered_points,
+            "dropped_points": statistics.dropped.total(),
+            "refused_points": self._parts.spool.refused_points,
+        }
+        return self._point("opswatch_spool", time, fields)
+
+    def _store_point(self, time: int) -> Point:
+        statistics = self._parts.store.take_statistics()
+        fields: dict[str, FieldValue] = {
+            "write_ms": statistics.longest_commit_ms,
+            "read_ms": statistics.longest_query_ms,
+            "written_values": statistics.written_values,
+            "queries": statistics.queries,
+            "series": statistics.series,
+            "file_bytes": statistics.file_bytes,
+        }
+        return self._point("opswatch_store", time, fields, kind="embedded")

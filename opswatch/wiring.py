@@ -1,0 +1,150 @@
+"""The one place that chooses adapters and joins the rooms; the one place that reads the clock. Shell."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from os import getpid
+from pathlib import Path
+
+from api.app import build_app
+from api.cached_reader import CachedReader
+from api.doors import ApiSettings, Doors
+from collector.collect import Collector, Setting
+from collector.host import HostSampler
+from collector.http_probe import HttpProber
+from collector.quarantine import Quarantine
+from collector.spool import Spool, SpoolLimits
+from dashboards.panels import DashboardConfig, parse_config
+from embedded.engine import EngineOptions
+from embedded.store import EmbeddedOptions, EmbeddedStore
+from opswatch.data_directory import DataDirectory, ServerFacts
+from opswatch.jobs import plan, plan_housekeeping
+from opswatch.listener import listening
+from opswatch.loop_lag import LoopLag
+from opswatch.program_log import ProgramLog
+from opswatch.scheduler import Scheduler
+from opswatch.self_watch import SelfWatch, Watched
+from opswatch.settings import Settings
+from opswatch.state import State
+from opswatch.version import VERSION
+from telemetry.clock import Clock
+from telemetry.errors import ConfigurationError, Fault
+from telemetry.measurements import BUILT_IN
+
+DRAIN_WITHIN = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningApp:
+    """Where the application answers. `owner_link` is None once it has an owner; `token` is that of server.json."""
+
+    url: str
+    owner_link: str | None
+    token: str
+
+
+def system_clock() -> Clock:
+    """The machine's clocks."""
+    return Clock(now=lambda: datetime.now(UTC), monotonic=time.monotonic)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool = False) -> AsyncIterator[RunningApp]:
+    """The whole application, as long as the block runs.
+
+    `only_answering`: on a free loopback port and without any job, for a command that wants an answer.
+    Raises OpsWatchError: DataDirectoryInUse, StoreUnavailable, ListenError, ConfigurationError, ...
+    """
+    clock, host, token = system_clock(), socket.gethostname(), secrets.token_urlsafe(32)
+    boards = load_boards(settings.dashboards_file)
+    directory = DataDirectory(settings.data_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(directory.held())
+        state = await stack.enter_async_context(State.opened(directory.state))
+        store = await stack.enter_async_context(open_store(directory, settings))
+        quarantine = Quarantine(directory.quarantine, clock)
+        spool = await stack.enter_async_context(Spool.opened(directory.spool, store, quarantine, SpoolLimits(), clock))
+        prober = await stack.enter_async_context(HttpProber.opened(clock))
+        collector = Collector(settings.services, prober, spool, BUILT_IN, Setting(clock, host))
+        await collector.restore(store)
+        scheduler = Scheduler(clock)
+        lag = LoopLag()
+        watch = SelfWatch(Watched(store, spool, collector, scheduler, lag, log), BUILT_IN, clock, host)
+        doors = Doors(
+            reader=CachedReader(store, clock.monotonic),
+            services=collector,
+            registry=BUILT_IN,
+            tokens=state.tokens,
+            sessions=state.sessions,
+            ownership=state.ownership,
+            own_health=watch.own_health,
+            exposition=watch.exposition,
+            boards=boards,
+            clock=clock,
+            settings=api_settings(settings, host),
+            local_token=token,
+        )
+        listen = (
+            ("127.0.0.1", 0, None) if only_answering else (settings.listen_host, settings.listen_port, settings.tls)
+        )
+        address = await stack.enter_async_context(listening(build_app(doors), *listen))
+        url = address + settings.base_path
+        if only_answering:
+            await spool.drain(DRAIN_WITHIN)
+            yield RunningApp(url, None, token)
+            return
+        directory.write_server_facts(ServerFacts(url, getpid(), token))
+        stack.callback(directory.remove_server_facts)
+        plan(scheduler, collector, HostSampler(host), watch, settings, clock)
+        plan_housekeeping(scheduler, store, clock)
+        await stack.enter_async_context(lag.watched())
+        await stack.enter_async_context(scheduler.running())
+        yield RunningApp(url, await owner_link(state, settings, url, clock), token)
+
+
+def open_store(directory: DataDirectory, settings: Settings) -> AbstractAsyncContextManager[EmbeddedStore]:
+    """The store that the settings name."""
+    engine = EngineOptions(allowed_directories=(directory.exports, directory.archive))
+    return EmbeddedStore.opened(directory.metrics, EmbeddedOptions(settings.retention, engine), BUILT_IN)
+
+
+def load_boards(file: Path | None) -> DashboardConfig:
+    """The pages: those of the file, else those that come with OpsWatch. Raises ConfigurationError."""
+    if file is None:
+        shipped = files("infrastructure.monitoring").joinpath("dashboard_config.json")
+        return parse_config(shipped.read_text(encoding="utf-8"), "dashboard_config.json", BUILT_IN)
+    try:
+        return parse_config(file.read_text(encoding="utf-8"), str(file), BUILT_IN)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([Fault(f"cannot be read: {error}", str(file), "dashboards.config_file")]) from error
+
+
+def api_settings(settings: Settings, host: str) -> ApiSettings:
+    """What the server needs of the settings."""
+    return ApiSettings(
+        host=host,
+        version=VERSION,
+        refresh_interval=settings.refresh_interval,
+        host_interval=settings.host_interval,
+        base_path=settings.base_path,
+        time_zone=settings.time_zone,
+        trusted_proxies=settings.trusted_proxies,
+        secure_cookies=settings.tls is not None,
+    )
+
+
+async def owner_link(state: State, settings: Settings, url: str, clock: Clock) -> str | None:
+    """The one-time link that makes an owner; None where there is one, or a token file makes it."""
+    if settings.owner_token_file is not None:
+        token = settings.owner_token_file.read_text(encoding="utf-8").strip()
+        await state.ownership.ensure_token(token, clock.now())
+    if await state.ownership.exists():
+        return None
+    return f"{url}/setup#{state.ownership.issue_key(clock.now())}"

@@ -1,0 +1,197 @@
+"""A whole server for the tests: the real application over a real store and a real state, on a free port."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from api.access import Role
+from api.app import build_app
+from api.doors import ApiSettings, Doors, OwnHealth
+from dashboards.panels import parse_config
+from embedded.store import EmbeddedOptions, EmbeddedStore
+from opswatch.state import State
+from telemetry.clock import Clock
+from telemetry.health import Outcome, ProbeStatus, ServiceStatus
+from telemetry.health import State as ProbeState
+from telemetry.measurements import BUILT_IN
+from telemetry.points import Point
+from telemetry.ports import SeriesReader, WriteStatus
+from telemetry.schema import MeasurementClass
+
+SECOND = 1_000_000_000
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+NOW_NS = int(NOW.timestamp()) * SECOND
+LOCAL_TOKEN = "local-token-of-server-json-0123456789"
+ROLES = {"viewer": Role.VIEWER, "operator": Role.OPERATOR, "admin": Role.ADMIN}
+BOARDS = Path(__file__).parents[2] / "infrastructure" / "monitoring" / "dashboard_config.json"
+_OPTIONS = EmbeddedOptions({MeasurementClass.METRICS: timedelta(days=7), MeasurementClass.SELF: timedelta(days=31)})
+
+
+@dataclass
+class SetClock:
+    """A clock that stands still until it is told."""
+
+    wall: datetime = NOW
+    seconds: float = 1_000.0
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.wall, lambda: self.seconds)
+
+    def advance(self, duration: timedelta) -> None:
+        self.wall += duration
+        self.seconds += duration.total_seconds()
+
+
+def probe(name: str = "health", state: ProbeState = ProbeState.UP, **more: object) -> ProbeStatus:
+    known = ProbeStatus(
+        name,
+        "http",
+        "http://checkout:8080/health",
+        timedelta(seconds=30),
+        state,
+        since=NOW - timedelta(hours=2),
+        outcome=Outcome.OK,
+        latency_ms=12.3456,
+        last_attempt=NOW - timedelta(seconds=3),
+        next_attempt=NOW + timedelta(seconds=27),
+    )
+    return replace(known, **more)  # type: ignore[arg-type]
+
+
+def service(name: str = "checkout", *probes: ProbeStatus) -> ServiceStatus:
+    return ServiceStatus(name, (("team", "shop"),), ("postgres",), probes or (probe(),))
+
+
+@dataclass
+class Catalog:
+    """The services that somebody says there are."""
+
+    known: tuple[ServiceStatus, ...] = ()
+
+    def services(self) -> tuple[ServiceStatus, ...]:
+        return self.known
+
+
+def healthy() -> OwnHealth:
+    return OwnHealth(
+        reasons=(),
+        log_rotation_status="healthy",
+        spool_pending_batches=2,
+        spool_oldest_s=0.5,
+        spool_trouble="",
+        spool_dropped_points=0,
+        store_kind="embedded",
+        store_file_bytes=4_096,
+        store_series=7,
+        started=NOW - timedelta(hours=1),
+        first_sample_due=None,
+    )
+
+
+@dataclass
+class World:
+    """The server and everything behind it; tests change what they need."""
+
+    url: str
+    app: web.Application
+    session: aiohttp.ClientSession
+    store: EmbeddedStore
+    state: State
+    clock: SetClock
+    catalog: Catalog
+    own: list[OwnHealth]
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    def bearer(self, who: str = "viewer") -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[who]}"}
+
+    async def write(self, *points: Point) -> None:
+        assert (await self.store.write(points)).status is WriteStatus.OK
+
+    async def get(self, path: str, who: str = "viewer", **parameters: str | list[str]) -> aiohttp.ClientResponse:
+        """GET as `who`; the body is read already."""
+        pairs = [
+            (name, one)
+            for name, value in parameters.items()
+            for one in (value if isinstance(value, list) else [value])
+        ]
+        headers = self.bearer(who) if who else {}
+        async with self.session.get(self.url + path, params=pairs, headers=headers, allow_redirects=False) as answer:
+            await answer.read()
+        return answer
+
+    async def refusal(self, path: str, **parameters: str | list[str]) -> tuple[int, str | None, str]:
+        """Status, field and message of a GET that is refused."""
+        answer = await self.get(path, **parameters)
+        error = (await answer.json())["error"]
+        assert set(error) == {"code", "message", "field", "value"}
+        return answer.status, error["field"], error["message"]
+
+    async def raw(self, request: bytes) -> tuple[int, bytes]:
+        """The status and the rest of the answer to bytes that no client library would send."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        await writer.wait_closed()
+        return int(answer.split(b" ", 2)[1]), answer
+
+    async def log_in(self, who: str = "viewer") -> str:
+        """The session cookie's value, as /login sets it."""
+        form = {"token": self.tokens[who]}
+        async with self.session.post(f"{self.url}/login", data=form, allow_redirects=False) as answer:
+            assert answer.status == 303
+            return answer.cookies["opswatch_session"].value
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, settings: ApiSettings | None = None, reader: SeriesReader | None = None
+) -> AsyncIterator[World]:
+    """A server with a token of every role; the owner does not exist yet."""
+    clock, catalog, own = SetClock(), Catalog((service(),)), [healthy()]
+
+    async def own_health() -> OwnHealth:
+        return own[0]
+
+    async with (
+        EmbeddedStore.opened(folder / "metrics.duckdb", _OPTIONS, BUILT_IN) as store,
+        State.opened(folder / "state.sqlite") as state,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
+        doors = Doors(
+            reader=reader or store,
+            services=catalog,
+            registry=BUILT_IN,
+            tokens=state.tokens,
+            sessions=state.sessions,
+            ownership=state.ownership,
+            own_health=own_health,
+            exposition=lambda: b"# TYPE opswatch_up gauge\nopswatch_up 1\n",
+            boards=parse_config(BOARDS.read_text(), BOARDS.name, BUILT_IN),
+            clock=clock.clock,
+            settings=settings or ApiSettings(host="h1", version="0.1.0", refresh_interval=timedelta(milliseconds=50)),
+            local_token=LOCAL_TOKEN,
+        )
+        app = build_app(doors)
+        runner = web.AppRunner(app, shutdown_timeout=2)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            port = runner.addresses[0][1]
+            yield World(f"http://127.0.0.1:{port}", app, session, store, state, clock, catalog, own, tokens)
+        finally:
+            await runner.cleanup()
