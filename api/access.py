@@ -53,6 +53,14 @@ class Tokens(Protocol):
         """Make one and return its text, which is never shown again. Raises Conflict when the name is taken."""
         ...
 
+    async def list(self) -> tuple[TokenRecord, ...]:
+        """All tokens, also the revoked ones, oldest first."""
+        ...
+
+    async def revoke(self, name: str, now: datetime) -> None:
+        """End a token, and with it the sessions that were opened with it. Raises NotFound."""
+        ...
+
 
 class Sessions(Protocol):
     """Browser sessions, kept on the server; the cookie holds only a random key."""

@@ -45,5 +45,5 @@ async def read_json(request: web.Request, model: type[M]) -> M:
 async def _read(request: web.Request) -> bytes:
     try:
         return await request.read()  # at most the application's client_max_size, also after decompression
-    except (ClientPayloadError, web.PayloadAccessError, web.RequestPayloadError) as error:
+    except (ClientPayloadError, web.RequestPayloadError) as error:
         raise InvalidRequest("the body ends too early, or its encoding is broken") from error

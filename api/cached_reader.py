@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from telemetry.ports import DEFAULT_DEADLINE, SeriesReader
@@ -12,6 +13,12 @@ from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples
 
 KEEP_SECONDS = 1.0
 _MAX_VALUES = 2_000_000  # of all kept answers together; some 100 MB
+
+
+@dataclass(slots=True)
+class _Flight:
+    answer: asyncio.Future[SeriesResult]
+    waiting: int = 0
 
 
 class CachedReader:
@@ -22,31 +29,34 @@ class CachedReader:
         self._monotonic = monotonic
         self._kept: OrderedDict[SeriesQuery, tuple[float, SeriesResult, int]] = OrderedDict()
         self._values = 0
-        self._flying: dict[SeriesQuery, asyncio.Future[SeriesResult]] = {}
+        self._flying: dict[SeriesQuery, _Flight] = {}
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
         """As the reader's; an answer is at most a second old."""
         self._forget_old()
         if query in self._kept:
             return self._kept[query][1]
-        if query in self._flying:
-            return await asyncio.shield(self._flying[query])
-        flight = asyncio.ensure_future(self._reader.read(query, deadline))
-        self._flying[query] = flight
-        flight.add_done_callback(lambda done: self._land(query, done))
+        flight = self._flying.get(query)
+        if flight is None:
+            flight = self._flying[query] = _Flight(asyncio.ensure_future(self._reader.read(query, deadline)))
+            flight.answer.add_done_callback(lambda done: self._land(query, done))
+        flight.waiting += 1
         try:
-            return await asyncio.shield(flight)
-        except asyncio.CancelledError:
-            # Whoever else waits has to ask anew; that is rarer than a client that leaves a heavy query behind.
-            flight.cancel()
-            raise
+            return await asyncio.shield(flight.answer)
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.answer.done():
+                # Everybody who asked has left. Whoever asks from now on takes off anew, not with a cancelled one.
+                self._flying.pop(query, None)
+                flight.answer.cancel()
 
     def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
         """As the reader's; never kept."""
         return self._reader.stream(query)
 
     def _land(self, query: SeriesQuery, flight: asyncio.Future[SeriesResult]) -> None:
-        del self._flying[query]
+        if query in self._flying and self._flying[query].answer is flight:
+            del self._flying[query]
         if flight.cancelled() or flight.exception() is not None:
             return
         result = flight.result()

@@ -82,4 +82,6 @@ def http_exception_response(error: web.HTTPException) -> web.Response:
 def json_response(body: Any, status: int = 200) -> web.Response:
     """JSON, compact, without NaN."""
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return web.Response(text=text, status=status, content_type="application/json", charset="utf-8")
+    # "replace": what a client sent may hold lone surrogates, and an error about it must still be an answer.
+    encoded = text.encode("utf-8", "replace")
+    return web.Response(body=encoded, status=status, content_type="application/json", charset="utf-8")

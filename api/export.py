@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -14,9 +15,12 @@ from api.keys import DOORS
 from api.query_parameters import SeriesRequest, series_request
 from dashboards.csv_export import columns_of, long_header, long_rows, wide_header, wide_rows
 from telemetry.errors import InvalidRequest, OpsWatchError
-from telemetry.series import MAX_RAW_LIMIT, Raw, SeriesSamples, Window
+from telemetry.series import MAX_RAW_LIMIT, Raw, Series, SeriesSamples, Window
 
 logger = logging.getLogger(__name__)
+
+_PIECE_BYTES = 256 * 1024
+STALLED_SECONDS = 60.0  # for one piece to leave; the slowest of lines manages that
 
 
 async def export_csv(request: web.Request) -> web.StreamResponse:
@@ -38,16 +42,28 @@ async def export_csv(request: web.Request) -> web.StreamResponse:
             }
         )
         await response.prepare(request)
-        await _write(response, _header(asked, wide=shape == "wide"))
+        await _write(request, response, _header(asked, wide=shape == "wide"))
+        counted: Counter[Series] = Counter()
+        incomplete = ""
         try:
             while first is not None:
-                await _write(response, await asyncio.to_thread(_rows, asked, first, wide=shape == "wide"))
+                counted.update({one.series: len(one.times) for one in first})
+                await _write(request, response, await asyncio.to_thread(_rows, asked, first, wide=shape == "wide"))
                 first = await anext(slices, None)
+            incomplete = "" if "limit" in request.query else _cut(counted)
         except OpsWatchError as error:
             logger.warning("an export stopped in the middle", extra={"reason": error.message})
-            await _write(response, f"# incomplete: {' '.join(error.message.split())}\r\n")
+            incomplete = error.message
+        if incomplete:
+            await _write(request, response, f"# incomplete: {' '.join(incomplete.split())}\r\n")
         await response.write_eof()
     return response
+
+
+def _cut(counted: Counter[Series]) -> str:
+    """Why an export without a limit of its own may lack samples; empty when it does not."""
+    longest = max(counted.values(), default=0)
+    return "" if longest < MAX_RAW_LIMIT else f"a series has {MAX_RAW_LIMIT:,} samples or more: export it in parts"
 
 
 async def _slices(doors: Doors, asked: SeriesRequest) -> AsyncGenerator[list[SeriesSamples], None]:
@@ -75,6 +91,19 @@ def _columns(asked: SeriesRequest) -> list[str]:
     return columns_of(fields, shape.functions if isinstance(shape, Window) else ())
 
 
-async def _write(response: web.StreamResponse, text: str) -> None:
-    # Raises when the client has left, which ends the handler and with it the engine's work.
-    await response.write(text.encode("utf-8"))
+async def _write(request: web.Request, response: web.StreamResponse, text: str) -> None:
+    encoded = text.encode("utf-8", "replace")
+    for start in range(0, len(encoded), _PIECE_BYTES):
+        await _send(request, response, encoded[start : start + _PIECE_BYTES])
+
+
+async def _send(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+    # Raises when the client has left, which ends the handler and with it the engine's work. A client that stays and
+    # reads nothing would keep one of the store's few readers for ever, so its connection is ended.
+    try:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await response.write(piece)
+    except TimeoutError as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client of an export reads nothing") from error

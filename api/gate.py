@@ -22,7 +22,7 @@ from api.keys import DOORS, IDENTITY
 from api.pages import page_error
 from api.route_table import Handler, Permission, Route
 from telemetry.correlation import correlation_id, is_acceptable
-from telemetry.errors import Forbidden, OpsWatchError, TooManyRequests, Unauthenticated
+from telemetry.errors import Forbidden, NotFound, OpsWatchError, TooManyRequests, Unauthenticated
 
 logger = logging.getLogger(__name__)
 
@@ -44,24 +44,28 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FAILURES_PER_MINUTE = 20
 
 
+# Ways to identify oneself. Each is counted by itself: a script with an old token locks nobody out of /login.
+BEARER, LOGIN, SETUP = "bearer", "login", "setup"
+
+
 class FailureLimits:
-    """How often one client may fail to identify itself; others are not locked out with it."""
+    """How often one client may fail to identify itself in one way; others are not locked out with it."""
 
     def __init__(self) -> None:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._limit = RateLimitItemPerMinute(_FAILURES_PER_MINUTE)
 
-    def check(self, client: str) -> None:
+    def check(self, way: str, client: str) -> None:
         """Raise TooManyRequests when this client has failed too often in this minute."""
-        if not self._limiter.test(self._limit, client):
+        if not self._limiter.test(self._limit, way, client):
             raise TooManyRequests(
                 f"more than {_FAILURES_PER_MINUTE} failed attempts to log in within a minute; wait a minute",
                 retry_after=60,
             )
 
-    def count(self, client: str) -> None:
+    def count(self, way: str, client: str) -> None:
         """Note a failure."""
-        self._limiter.hit(self._limit, client)
+        self._limiter.hit(self._limit, way, client)
 
 
 FAILURES: web.AppKey[FailureLimits] = web.AppKey("failures", FailureLimits)
@@ -92,6 +96,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """The headers that every answer has, streams and errors too."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = "OpsWatch"  # instead of the versions of Python and aiohttp
     response.headers.setdefault("Cache-Control", "no-store")
     if identifier := correlation_id.get():
         response.headers.setdefault("X-Correlation-ID", identifier)
@@ -103,7 +108,8 @@ def client_address(request: web.Request) -> str:
     """Who asks: the peer, or what the nearest trusted proxies say of it, read from the right."""
     address = request.remote or "unknown"
     trusted = request.app[DOORS].settings.trusted_proxies
-    for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+    # All of them: a proxy may add a header of its own below the one that the client made up.
+    for hop in reversed(",".join(request.headers.getall("X-Forwarded-For", ())).split(",")):
         try:
             if not any(ip_address(address) in network for network in trusted):
                 return address
@@ -120,10 +126,17 @@ def check_origin(request: web.Request, identity: Identity | None) -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None and site not in {"same-origin", "none"}:
         raise Forbidden(f"this write comes from another site's page (Sec-Fetch-Site: {site[:20]})")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
-        raise Forbidden(f"this write comes from another origin, {origin[:100]}")
+    if origin is not None and _host_of(origin) != request.host.lower():
+        raise Forbidden("this write comes from another origin than this server's pages")
     if site is None and origin is None and identity is not None:
         raise Forbidden("this write says not where it comes from: send Origin, or use a token instead of a session")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -131,17 +144,34 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         await _let_in(request)
         return await handler(request)
     except OpsWatchError as error:
-        return await page_error(request, error) if _wants_page(request) else error_response(error)
+        return await _refuse(request, error)
+    except web.HTTPNotFound:
+        return await _refuse(request, NotFound(f"there is nothing at {request.path[:100]!r}"))
     except web.HTTPException as error:
         if error.status < 400:
-            return error
+            raise
         return http_exception_response(error)
     except ConnectionResetError:
         raise  # the client is gone: nobody to answer
     except Exception:
         logger.exception("the request failed", extra={"method": request.method, "path": request.path})
         identifier = correlation_id.get()
-        return error_response(OpsWatchError(f"this is our fault; the log has more under correlation id {identifier}"))
+        message = f"this is our fault; the log has more under correlation id {identifier}"
+        return await _refuse(request, OpsWatchError(message))
+
+
+async def _refuse(request: web.Request, error: OpsWatchError) -> web.StreamResponse:
+    plain = error_response(error)
+    if not _wants_page(request):
+        return plain
+    try:
+        page = await page_error(request, error)
+    except Exception:
+        logger.exception("the page of an error failed too", extra={"path": request.path})
+        return plain
+    if "Retry-After" in plain.headers:
+        page.headers["Retry-After"] = plain.headers["Retry-After"]
+    return page
 
 
 async def _let_in(request: web.Request) -> None:
@@ -175,17 +205,25 @@ async def _identify(request: web.Request) -> Identity | None:
     if header is None:
         key = request.cookies.get(SESSION_COOKIE)
         return None if not key else await doors.sessions.find(key, doors.clock.now())
-    client = client_address(request)
-    failures = request.app[FAILURES]
-    failures.check(client)
     scheme, _, text = header.partition(" ")
     identity = None
     if scheme.lower() in {"bearer", "token"} and text.strip():
         identity = await identify_token(doors, text.strip())
     if identity is None:
-        failures.count(client)
+        # Only failures are held back: behind one address, an old script must not lock out the good tokens.
+        client, failures = client_address(request), request.app[FAILURES]
+        failures.check(BEARER, client)
+        failures.count(BEARER, client)
         raise Unauthenticated("the token is not known, or revoked, or expired")
     return identity
+
+
+async def is_recognised(request: web.Request) -> bool:
+    """Whether whoever sent this request would still be somebody: long answers ask again while they go on."""
+    try:
+        return await _identify(request) is not None
+    except Unauthenticated:
+        return False
 
 
 async def identify_token(doors: Doors, text: str) -> Identity | None:

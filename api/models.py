@@ -156,6 +156,42 @@ class SeriesAnswer(Answer):
     warnings: list[str]
 
 
+RoleWord = Literal["viewer", "operator", "admin"]
+
+
+class TokenRequest(BaseModel):
+    """What a new token is to be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=100, description="What it is for; unique among those that are good.")
+    role: RoleWord = "viewer"
+    expires: str | None = Field(
+        default=None, max_length=40, description="For how long it is good, as 30d; else until revoked."
+    )
+
+
+class TokenAnswer(Answer):
+    """A token as it is kept: never its value."""
+
+    name: str
+    role: RoleWord
+    prefix: str = Field(description="Its first characters, to recognise it by.")
+    created: str
+    expires: str | None
+    last_used: str | None = Field(description="Noted at most once a minute.")
+    revoked: str | None
+
+
+class NewTokenAnswer(Answer):
+    name: str
+    token: str = Field(description="Shown this once; only its SHA-256 is kept.")
+
+
+class TokensAnswer(Answer):
+    tokens: list[TokenAnswer]
+
+
 class ErrorDetail(Answer):
     code: str
     message: str

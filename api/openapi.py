@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from aiohttp import web
 from pydantic.json_schema import models_json_schema
 
 from api.errors import json_response
+from api.keys import DOORS
 from api.models import ErrorAnswer
 from api.route_table import Permission, Route
 
@@ -24,13 +26,15 @@ DOCUMENT: web.AppKey[dict[str, Any]] = web.AppKey("openapi", dict)
 
 async def show_openapi(request: web.Request) -> web.StreamResponse:
     """`GET /openapi.json`."""
-    return json_response(request.app[DOCUMENT])
+    base = request.app[DOORS].settings.base_path
+    return json_response(request.app[DOCUMENT] | {"servers": [{"url": base or "/"}]})
 
 
 def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     """The whole document."""
     models = sorted(
-        {route.answer for route in routes if route.answer is not None} | {ErrorAnswer}, key=lambda one: one.__name__
+        {model for route in routes for model in (route.answer, route.body) if model is not None} | {ErrorAnswer},
+        key=lambda one: one.__name__,
     )
     references, definitions = models_json_schema(
         [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
@@ -38,7 +42,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     named = {model: reference for (model, _), reference in references.items()}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        if not route.is_page and route.path != "/static/{path}":
+        if route.path != "/static/{path}":
             paths.setdefault(_plain_path(route.path), {})[route.method.lower()] = _operation(route, named)
     return {
         "openapi": "3.1.0",
@@ -61,16 +65,18 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
 
 
 def _operation(route: Route, named: dict[type, Any]) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": named[route.answer] if route.answer is not None else {"type": "string"}}
+    content = _content(route, named)
     operation: dict[str, Any] = {
-        "operationId": route.handler.__name__,
+        "operationId": ("page_" if route.is_page else "") + route.handler.__name__,
         "summary": route.summary,
-        "responses": {"200": {"description": "What was asked for.", "content": {route.media: content}}},
+        "responses": {str(route.status): {"description": "What was asked for."}},
     }
-    if route.path == "/openapi.json":
-        operation["responses"]["200"]["content"] = {route.media: {"schema": {"type": "object"}}}
+    if route.status != HTTPStatus.NO_CONTENT:
+        operation["responses"][str(route.status)]["content"] = content
     if route.path == "/ready":
-        operation["responses"]["503"] = {"description": "Not ready.", "content": {route.media: content}}
+        operation["responses"]["503"] = {"description": "Not ready.", "content": content}
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": named[route.body]}}}
     if route.parameters:
         operation["parameters"] = [
             {
@@ -90,6 +96,15 @@ def _operation(route: Route, named: dict[type, Any]) -> dict[str, Any]:
         "content": {"application/json": {"schema": named[ErrorAnswer]}},
     }
     return operation
+
+
+def _content(route: Route, named: dict[type, Any]) -> dict[str, Any]:
+    if route.is_page:
+        return {"text/html": {"schema": {"type": "string"}}}
+    if route.answer is not None:
+        return {route.media: {"schema": named[route.answer]}}
+    # The one JSON answer without a model is this document itself.
+    return {route.media: {"schema": {"type": "object" if route.media == "application/json" else "string"}}}
 
 
 def _plain_path(path: str) -> str:

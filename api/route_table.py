@@ -41,7 +41,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path. `answer` is the model of a 200, or None where it is not JSON (`media` says what)."""
+    """One method on one path.
+
+    `answer` is the model of what comes with `status`, or None where it is not JSON (`media` says what); `body` is the
+    model of what is sent.
+    """
 
     method: str
     path: str
@@ -52,3 +56,5 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     media: str = "application/json"
     is_page: bool = False
+    status: int = 200
+    body: type[BaseModel] | None = None

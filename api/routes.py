@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from api import export, health, openapi, pages, series, services, sessions, static, stream
+from api import export, health, openapi, pages, series, services, sessions, static, stream, tokens
 from api.models import (
     Liveness,
+    NewTokenAnswer,
     Readiness,
     SchemaAnswer,
     SeriesAnswer,
     ServiceAnswer,
     ServicesAnswer,
     SystemHealthAnswer,
+    TokenRequest,
+    TokensAnswer,
 )
 from api.query_parameters import PARAMETERS
 from api.route_table import Parameter, Permission, Route
 
 API_VERSION = "1"
 _PUBLIC, _VIEWER = Permission.PUBLIC, Permission.VIEWER
+_ADMIN = Permission.ADMIN
 _NAME = Parameter("name", "The service's name", required=True, place="path")
+_TOKEN = Parameter("name", "The token's name", required=True, place="path")
 _SHAPE = Parameter("shape", "long (the default): a row per value; wide: a column per field")
 
 ROUTE_TABLE: tuple[Route, ...] = (
@@ -48,14 +53,35 @@ ROUTE_TABLE: tuple[Route, ...] = (
         "Server-sent events: snapshot, update, heartbeat",
         media="text/event-stream",
     ),
+    Route("GET", "/api/v1/tokens", tokens.list_tokens, _ADMIN, "All API tokens, never their values", TokensAnswer),
+    Route(
+        "POST",
+        "/api/v1/tokens",
+        tokens.create_token,
+        _ADMIN,
+        "Make an API token; the answer is the only place where it is ever shown",
+        NewTokenAnswer,
+        status=201,
+        body=TokenRequest,
+    ),
+    Route(
+        "DELETE",
+        "/api/v1/tokens/{name}",
+        tokens.revoke_token,
+        _ADMIN,
+        "Revoke an API token, and the sessions opened with it",
+        None,
+        (_TOKEN,),
+        status=204,
+    ),
     Route("GET", "/", pages.show_overview, _VIEWER, "The overview", is_page=True),
     Route("GET", "/host", pages.show_host, _VIEWER, "This host", is_page=True),
-    Route("GET", "/services/{name}", pages.show_service, _VIEWER, "One service", is_page=True),
+    Route("GET", "/services/{name}", pages.show_service, _VIEWER, "One service", None, (_NAME,), is_page=True),
     Route("GET", "/status", pages.show_status, _VIEWER, "OpsWatch itself", is_page=True),
     Route("GET", "/setup", sessions.show_setup, _PUBLIC, "Become the owner", is_page=True),
-    Route("POST", "/setup", sessions.claim_ownership, _PUBLIC, "Become the owner", is_page=True),
+    Route("POST", "/setup", sessions.claim_ownership, _PUBLIC, "Become the owner", is_page=True, status=303),
     Route("GET", "/login", sessions.show_login, _PUBLIC, "Log in", is_page=True),
-    Route("POST", "/login", sessions.log_in, _PUBLIC, "Log in", is_page=True),
-    Route("POST", "/logout", sessions.log_out, _VIEWER, "Log out", is_page=True),
+    Route("POST", "/login", sessions.log_in, _PUBLIC, "Log in", is_page=True, status=303),
+    Route("POST", "/logout", sessions.log_out, _VIEWER, "Log out", is_page=True, status=303),
     Route("GET", "/static/{path}", static.show_asset, _PUBLIC, "Scripts, styles, images"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from aiohttp import web
@@ -10,10 +11,13 @@ from api.doors import Doors
 from api.errors import json_response
 from api.keys import DOORS
 from api.models import ProbeAnswer, ServiceAnswer, ServicesAnswer
-from dashboards.uptime import Uptime, uptimes
+from dashboards.uptime import Uptime
+from dashboards.uptime_query import uptimes
 from telemetry.conditions import near_miss
-from telemetry.errors import NotFound
+from telemetry.errors import NotFound, OpsWatchError
 from telemetry.health import ProbeStatus, ServiceStatus
+
+logger = logging.getLogger(__name__)
 
 
 async def list_services(request: web.Request) -> web.StreamResponse:
@@ -25,7 +29,7 @@ async def show_service(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/services/{name}`."""
     doors = request.app[DOORS]
     status = find_service(doors, request.match_info["name"])
-    known = await uptimes(doors.reader, doors.clock.now(), timedelta(hours=24))
+    known = await _known_uptimes(doors)
     return json_response(service_answer(status, known.get(status.name)).model_dump())
 
 
@@ -41,8 +45,19 @@ def find_service(doors: Doors, name: str) -> ServiceStatus:
 
 async def service_answers(doors: Doors) -> list[ServiceAnswer]:
     """Every service as the API shows it."""
-    known = await uptimes(doors.reader, doors.clock.now(), timedelta(hours=24))
+    known = await _known_uptimes(doors)
     return [service_answer(service, known.get(service.name)) for service in doors.services.services()]
+
+
+async def _known_uptimes(doors: Doors) -> dict[str, Uptime]:
+    # On whole seconds, so that everybody who asks at the same time asks the same question.
+    now = doors.clock.now().replace(microsecond=0)
+    try:
+        return await uptimes(doors.reader, now, timedelta(hours=24))
+    except OpsWatchError as error:
+        # The states are in memory: a store in trouble must not hide that a service is down.
+        logger.warning("uptimes are not known at the moment", extra={"reason": error.message})
+        return {}
 
 
 def service_answer(service: ServiceStatus, uptime: Uptime | None) -> ServiceAnswer:

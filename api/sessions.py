@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from api.access import Identity
+from api.bodies import read_form
 from api.doors import Doors
-from api.gate import FAILURES, SESSION_COOKIE, client_address, identify_token
+from api.gate import FAILURES, LOGIN, SESSION_COOKIE, SETUP, client_address, identify_token
 from api.keys import DOORS
 from api.pages import form_page
-from telemetry.errors import OpsWatchError, Unauthenticated
 
 _MAX_AGE = 30 * 86_400  # seconds; the server ends idle sessions earlier
 
@@ -22,11 +22,12 @@ async def show_setup(request: web.Request) -> web.StreamResponse:
 async def claim_ownership(request: web.Request) -> web.StreamResponse:
     """`POST /setup`: spend the one-time key."""
     doors = request.app[DOORS]
-    request.app[FAILURES].check(client_address(request))
-    key = str((await request.post()).get("key", "")).strip()
+    client = client_address(request)
+    request.app[FAILURES].check(SETUP, client)
+    key = (await read_form(request)).get("key", "").strip()
     identity = await doors.ownership.claim(key, doors.clock.now()) if key else None
     if identity is None:
-        request.app[FAILURES].count(client_address(request))
+        request.app[FAILURES].count(SETUP, client)
         message = "This key is not good (any more): it works once, for 15 minutes. Restart OpsWatch for a new link."
         if await doors.ownership.exists():
             message = "This OpsWatch has an owner already. Log in with a token instead."
@@ -45,18 +46,15 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     """`POST /login`: a token, pasted once, becomes a session."""
     doors = request.app[DOORS]
     client = client_address(request)
-    form = await request.post()
-    next_path = _safe_path(str(form.get("next", "")))
-    try:
-        request.app[FAILURES].check(client)
-        text = str(form.get("token", "")).strip()
-        identity = await identify_token(doors, text) if text else None
-        if identity is None:
-            request.app[FAILURES].count(client)
-            raise Unauthenticated("This token is not known, or revoked, or expired.")
-    except OpsWatchError as error:
-        status = 401 if isinstance(error, Unauthenticated) else 429
-        return form_page(request, "login.html", message=error.message, status=status, next_path=next_path)
+    request.app[FAILURES].check(LOGIN, client)
+    form = await read_form(request)
+    next_path = _safe_path(form.get("next", ""))
+    text = form.get("token", "").strip()
+    identity = await identify_token(doors, text) if text else None
+    if identity is None:
+        request.app[FAILURES].count(LOGIN, client)
+        message = "This token is not known, or revoked, or expired."
+        return form_page(request, "login.html", message=message, status=401, next_path=next_path)
     return await _enter(request, doors, identity, text, next_path)
 
 
@@ -65,7 +63,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     doors = request.app[DOORS]
     if key := request.cookies.get(SESSION_COOKIE):
         await doors.sessions.close(key)
-    response = web.HTTPSeeOther(f"{doors.settings.base_path}/login")
+    response = _see_other(f"{doors.settings.base_path}/login")
     response.del_cookie(SESSION_COOKIE, path=doors.settings.base_path or "/")
     return response
 
@@ -77,7 +75,7 @@ async def _enter(
     if old := request.cookies.get(SESSION_COOKIE):
         await doors.sessions.close(old)
     key = await doors.sessions.open(identity, doors.clock.now(), token)
-    response = web.HTTPSeeOther(f"{doors.settings.base_path}{next_path}")
+    response = _see_other(f"{doors.settings.base_path}{next_path}")
     response.set_cookie(
         SESSION_COOKIE,
         key,
@@ -88,6 +86,10 @@ async def _enter(
         secure=doors.settings.secure_cookies,
     )
     return response
+
+
+def _see_other(path: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": path})
 
 
 def _safe_path(text: str) -> str:

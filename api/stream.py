@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from api.doors import Doors
+from api.gate import is_recognised
 from api.health import SYSTEM_HEALTH
 from api.keys import DOORS
 from api.services import service_answers, written
@@ -28,11 +29,20 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 10.0
 _QUEUE = 8  # events; a client this far behind is let go
 _MAX_CLIENTS = 1_000
+_RECHECK_SECONDS = 60.0  # a revoked token or an ended session loses its stream within this
+_LINGER_SECONDS = 0.5  # for clients to take what is on its way when the server stops
 
 
 @dataclass(eq=False, slots=True)
 class _Client:
+    transport: asyncio.Transport | None
+    checked: float  # monotonic seconds
     events: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
+
+    def cut_off(self) -> None:
+        """End the connection at once: a client that reads nothing would hold a writing handler for ever."""
+        if self.transport is not None:
+            self.transport.abort()
 
 
 class Broadcaster:
@@ -43,6 +53,7 @@ class Broadcaster:
         self._clients: set[_Client] = set()
         self._numbers = count(1)
         self._closing = False
+        self._emptied = asyncio.Event()
 
     async def publish_once(self, now: datetime) -> int:
         """Compute and send one update; how many clients were told. Nothing is computed for nobody."""
@@ -54,6 +65,7 @@ class Broadcaster:
                 client.events.put_nowait(event)
             except asyncio.QueueFull:
                 self._clients.discard(client)
+                client.cut_off()
         return len(self._clients)
 
     async def run(self) -> None:
@@ -69,7 +81,7 @@ class Broadcaster:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One client, until it leaves or the server stops."""
-        client = _Client()
+        client = _Client(request.transport, self._app[DOORS].clock.monotonic())
         snapshot = self._encoded("snapshot", await self._state(request.app[DOORS].clock.now()))
         response = EventSourceResponse(ping_interval=3_600)  # our heartbeat is an event, which pages can see
         await response.prepare(request)
@@ -78,7 +90,7 @@ class Broadcaster:
         self._clients.add(client)
         try:
             await response.write(snapshot)
-            while client in self._clients:
+            while client in self._clients and await self._is_still_welcome(request, client):
                 event = await self._next(client)
                 if event is None:
                     break
@@ -87,6 +99,8 @@ class Broadcaster:
             pass  # the client has left
         finally:
             self._clients.discard(client)
+            if not self._clients:
+                self._emptied.set()
             response.stop_streaming()
         return response
 
@@ -97,6 +111,19 @@ class Broadcaster:
             while not client.events.empty():
                 client.events.get_nowait()
             client.events.put_nowait(None)
+        if self._clients:
+            self._emptied.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), _LINGER_SECONDS)
+        for client in self._clients:
+            client.cut_off()
+
+    async def _is_still_welcome(self, request: web.Request, client: _Client) -> bool:
+        now = self._app[DOORS].clock.monotonic()
+        if now - client.checked < _RECHECK_SECONDS:
+            return True
+        client.checked = now
+        return await is_recognised(request)
 
     async def _next(self, client: _Client) -> bytes | None:
         with suppress(TimeoutError):

@@ -40,7 +40,6 @@ _SCHEMA = (
     """,
     # What waits is known at once, however many rows there are and whichever process wrote them.
     "CREATE TABLE IF NOT EXISTS total (one INTEGER PRIMARY KEY CHECK (one = 1), batches INTEGER, bytes INTEGER)",
-    "INSERT OR IGNORE INTO total VALUES (1, 0, 0)",
     """
     CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON batch
     BEGIN UPDATE total SET batches = batches + 1, bytes = bytes + NEW.bytes; END
@@ -50,6 +49,7 @@ _SCHEMA = (
     BEGIN UPDATE total SET batches = batches - 1, bytes = bytes - OLD.bytes; END
     """,
 )
+_COUNT = "INSERT OR REPLACE INTO total SELECT 1, count(*), coalesce(sum(bytes), 0) FROM batch"
 _COLUMNS = "id, created, payload, checksum, encoding"
 _INSERT = (
     "INSERT INTO batch (destination, created, first, last, points, bytes, sources, checksum, encoding, payload)"
@@ -58,7 +58,8 @@ _INSERT = (
 _DESTINATION = "store"
 _ROW_BYTES = 100  # what a row takes beside its payload, about
 _TRIMMED_AT_ONCE = 1_000  # rows; the next commit goes on
-# Troubles of the disk or of other processes, which pass; every other one means that the file is not a spool.
+# Troubles of the disk or of other processes, which pass; every other one means that the file is not a spool. Read-only
+# is not among them: the file was opened for writing before, so it is its header that says so.
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_AUTH,
@@ -72,7 +73,6 @@ _PASSING = frozenset(
         sqlite3.SQLITE_NOMEM,
         sqlite3.SQLITE_PERM,
         sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_READONLY,
     }
 )
 
@@ -128,21 +128,21 @@ class SpoolFile:
         try:
             try:
                 return cls(path, _connect(path), None)
+            except UnicodeDecodeError as error:  # the damage is in what SQLite quotes in its message
+                return cls(path, *_begin_anew(path, stamp, error))
             except sqlite3.Error as error:
                 # "No such column" and "unsupported file format" say as well that this is no file of ours.
                 if _code(error, sqlite3.SQLITE_ERROR) in _PASSING:
                     raise
-                aside = _set_aside(path, stamp, error)
-                return cls(path, _connect(path), aside)
+                return cls(path, *_begin_anew(path, stamp, error))
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the spool {path} cannot be opened: {error}", value=str(path)) from error
 
-    def start_anew(self, stamp: str, error: sqlite3.Error) -> None:
+    def start_anew(self, stamp: str, error: Exception) -> None:
         """Set aside a file that was found damaged while it was open, and begin a new one."""
         self._usable = False  # should anything here fail, the next attempt begins here again
         self._connection.close()
-        self.set_aside = _set_aside(self._path, stamp, error)
-        self._connection = _connect(self._path)
+        self._connection, self.set_aside = _begin_anew(self._path, stamp, error)
         with self._connection:
             # Numbers go on: somebody may still hold those of the old file.
             self._connection.execute("INSERT INTO sqlite_sequence VALUES ('batch', ?)", (self._highest + 1_000_000,))
@@ -295,12 +295,14 @@ def _connect(path: Path) -> sqlite3.Connection:
     # Made before SQLite does, so that neither it nor its log is ever readable by others.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")  # flipped bytes are for us to judge
     try:
         # FULL: an acknowledged point survives the loss of power too, as far as the disk is honest.
         for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", *_SCHEMA):
             connection.execute(statement)
-        connection.commit()
         _check(connection)
+        connection.execute(_COUNT)
+        connection.commit()
     except BaseException:
         connection.close()
         raise
@@ -310,17 +312,25 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _check(connection: sqlite3.Connection) -> None:
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        error = sqlite3.DatabaseError(f"integrity check: {verdict}")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
-    connection.execute(f"SELECT {_COLUMNS}, sources FROM batch LIMIT 0").close()  # noqa: S608 (our columns)
-    if connection.execute("SELECT count(*) FROM total").fetchone() != (1,):
-        error = sqlite3.DatabaseError("the table total has not exactly one row")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
+        raise sqlite3.DatabaseError(f"integrity check: {verdict}")
+    # The check does not read the text of the tables: one flipped letter makes a column of another name.
+    with closing(sqlite3.connect(":memory:")) as pattern:
+        for statement in _SCHEMA:
+            pattern.execute(statement)
+        if _shape(connection) != _shape(pattern):
+            raise sqlite3.DatabaseError("its tables are not those of a spool")
 
 
-def _set_aside(path: Path, stamp: str, reason: sqlite3.Error) -> Path:
+def _shape(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+def _begin_anew(path: Path, stamp: str, error: Exception) -> tuple[sqlite3.Connection, Path]:
+    aside = _set_aside(path, stamp, error)
+    return _connect(path), aside
+
+
+def _set_aside(path: Path, stamp: str, reason: Exception) -> Path:
     aside = path.with_name(f"{path.name}.broken-{stamp}")
     number = 1
     while aside.exists():

@@ -70,7 +70,7 @@ class HttpRequestSpec:
     url: str
     method: str = "GET"
     headers: tuple[tuple[str, SecretStr], ...] = ()
-    body: str | None = None
+    body: str | None = field(default=None, repr=False)
     basic_auth: BasicAuth | None = None
     follow_redirects: bool = True
     redirect_hosts: tuple[str, ...] = ()  # beside the URL's own host
@@ -78,7 +78,7 @@ class HttpRequestSpec:
     ca_file: Path | None = None
     client_certificate: Path | None = None
     client_key: Path | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # its address may hold credentials
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ def tls_failure(error: ssl.SSLError) -> tuple[Outcome, str]:
         if error.verify_code in {62, 64}:
             text += f": {error.verify_message}"
         return Outcome.CERTIFICATE, text
+    if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
+        return Outcome.TLS, "the TLS handshake failed: what came is not TLS (does it speak plain http?)"
     reason = (error.reason or str(error)).replace("_", " ").lower()
     return Outcome.TLS, f"the TLS handshake failed: {reason}"
 

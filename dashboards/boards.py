@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,7 @@ from telemetry.schema import Registry
 from telemetry.series import SeriesQuery, SeriesResult, Window
 
 _SPARK_POINTS = 60
+_CHART_POINTS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,37 +91,51 @@ def summarise(services: tuple[ServiceStatus, ...]) -> Summary:
 
 
 async def _section(identifier: str, section: Section, context: BoardContext, troubles: list[str]) -> SectionView:
-    async def build(number: int, panel: Panel) -> PanelView | None:
+    async def build(number: int, panel: Panel) -> Sequence[PanelView]:
         try:
             return await _panel(f"{identifier}-{number}", panel, context)
         except NotFound:
             raise
         except OpsWatchError as error:
             troubles.append(error.message)
-            return None
+            return ()
 
     built = await asyncio.gather(*(build(number, panel) for number, panel in enumerate(section.panels)))
-    return SectionView(section.title, tuple(one for one in built if one is not None))
+    return SectionView(section.title, tuple(view for views in built for view in views))
 
 
-async def _panel(identifier: str, panel: Panel, context: BoardContext) -> PanelView:
+async def _panel(identifier: str, panel: Panel, context: BoardContext) -> Sequence[PanelView]:
     match panel:
         case ServicesPanel():
-            return await services_view(panel, context.reader, context.services, context.now, context.zone)
+            return [await services_view(panel, context.reader, context.services, context.now, context.zone)]
         case ProbesPanel():
-            return await probes_view(
-                panel, context.reader, context.services, context.subject, context.now, context.zone
-            )
+            services, subject = context.services, context.subject
+            return [await probes_view(panel, context.reader, services, subject, context.now, context.zone)]
         case FactsPanel():
-            return FactsView(panel.title, context.facts)
+            return [FactsView(panel.title, context.facts)]
         case StatPanel():
-            return stat_view(panel, await _ask(panel.query, context, _SPARK_POINTS), panel.link)
+            return [stat_view(panel, await _ask(panel.query, context, _SPARK_POINTS), panel.link)]
         case BarsPanel():
-            return bars_view(panel, await _ask(panel.query, context, _SPARK_POINTS))
+            return [bars_view(panel, await _ask(panel.query, context, _SPARK_POINTS))]
         case ChartPanel():
-            result = await _ask(panel.query, context, 300)
-            where = [_bound(condition, context.variables) for condition in panel.query.where]
-            return chart_view(identifier, panel, result, where, context.interval(panel.query.measurement))
+            return _charts(identifier, panel, await _ask(panel.query, context, _CHART_POINTS), context)
+
+
+def _charts(identifier: str, panel: ChartPanel, result: SeriesResult, context: BoardContext) -> Sequence[PanelView]:
+    if panel.optional and not result.series:
+        return ()
+    where = [_bound(condition, context.variables) for condition in panel.query.where]
+    interval = context.interval(panel.query.measurement)
+    values = sorted({dict(one.series.tags).get(panel.repeat, "") for one in result.series}) if panel.repeat else []
+    if len(values) <= 1:
+        return [chart_view(identifier, panel, result, where, interval)]
+    views = []
+    for number, value in enumerate(values):
+        series = tuple(one for one in result.series if dict(one.series.tags).get(panel.repeat or "") == value)
+        titled = panel.model_copy(update={"title": f"{panel.title}: {value}"})
+        only = [*where, f"{panel.repeat}:{value}"]
+        views.append(chart_view(f"{identifier}-{number}", titled, replace(result, series=series), only, interval))
+    return views
 
 
 async def _ask(query: Query, context: BoardContext, points: int) -> SeriesResult:
@@ -129,7 +144,7 @@ async def _ask(query: Query, context: BoardContext, points: int) -> SeriesResult
         raise NotFound(f"there is no measurement {query.measurement!r}")
     where = parse_conditions(query.where, measurement, context.variables)
     length = context.range.stop - context.range.start
-    step = step_for(length * 300 // points, context.interval(query.measurement))
+    step = step_for(length * _CHART_POINTS // points, context.interval(query.measurement))
     asked = SeriesQuery(
         measurement.name, query.fields, context.range.start, context.range.stop, Window(step, (query.fn,)), where
     )

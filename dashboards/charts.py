@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from dashboards.panels import BarsPanel, ChartPanel, StatPanel, Thresholds
 from dashboards.sparkline import paths
-from dashboards.units import format_value
-from dashboards.uptime import Uptime
+from dashboards.units import format_share, format_value
+from dashboards.uptime import Slot, Uptime
 from dashboards.views import BarsView, BarView, ChartRow, ChartView, SlotView, SparkView, StatView
 from telemetry.series import SeriesResult, SeriesSamples
 from telemetry.times import to_datetime
@@ -39,6 +39,13 @@ def combined(result: SeriesResult, how: str) -> list[float | None]:
     if how == "mean":
         return [sum(row) / len(row) if row else None for row in rows]
     return [max(row, default=None) for row in rows]
+
+
+def thinned(values: Sequence[float | None], count: int) -> list[float | None]:
+    """Each `count` values as their mean; None where none of them is known."""
+    groups = [values[at : at + count] for at in range(0, len(values), max(1, count))]
+    known = [[value for value in group if value is not None] for group in groups]
+    return [sum(group) / len(group) if group else None for group in known]
 
 
 def newest(values: Sequence[float | None], within: int = 3) -> float | None:
@@ -115,15 +122,19 @@ def bars_view(panel: BarsPanel, result: SeriesResult) -> BarsView:
 
 def strip(uptime: Uptime | None, zone: tzinfo) -> tuple[SlotView, ...]:
     """The slots of a period side by side."""
-    if uptime is None or not uptime.slots:
-        return ()
-    width = 100 / len(uptime.slots)
-    views = []
-    for number, slot in enumerate(uptime.slots):
-        at = to_datetime(slot.start).astimezone(zone)
-        words = slot.state.word + (f", {slot.down_s:.0f} s down" if slot.down_s else "")
-        views.append(SlotView(number * width, width, slot.state.word, f"{at:%a %H:%M}: {words}"))
-    return tuple(views)
+    return () if uptime is None else tuple(_slot(slot, zone) for slot in uptime.slots)
+
+
+def _slot(slot: Slot, zone: tzinfo) -> SlotView:
+    words = slot.state.word
+    if slot.down_s:
+        words += f" for {slot.down_s:.0f} s"
+    unknown = slot.unknown_share
+    if 0.005 < unknown < 1:
+        words += f", {format_share(unknown)} of it not known"
+    # What is known at all is to be seen, so never less than a quarter of the height.
+    known = 0 if unknown >= 1 else max(3, round(10 * (1 - unknown)))
+    return SlotView(slot.state.word, known, f"{to_datetime(slot.start).astimezone(zone):%a %H:%M}: {words}")
 
 
 def _row(one: SeriesSamples, panel: ChartPanel) -> ChartRow:

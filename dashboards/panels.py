@@ -71,7 +71,8 @@ class ChartPanel(_Part):
     stacked: bool = False
     maximum: float | None = Field(default=None, description="The top of the axis, where it has one.")
     label: tuple[str, ...] = Field(default=("field",), description="What names a series: tags, or the word field.")
-    wide: bool = False
+    repeat: str | None = Field(default=None, description="A tag: one chart for each of its values.")
+    optional: bool = Field(default=False, description="Not shown where there is nothing to show.")
 
 
 class BarsPanel(_Part):

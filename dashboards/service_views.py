@@ -6,10 +6,11 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dashboards.charts import numbers, spark_view, strip
+from dashboards.charts import numbers, spark_view, strip, thinned
 from dashboards.panels import ProbesPanel, ServicesPanel
 from dashboards.units import format_share, format_value
-from dashboards.uptime import Uptime, uptimes
+from dashboards.uptime import Uptime
+from dashboards.uptime_query import uptimes
 from dashboards.views import AttemptRow, ProbesView, ProbeView, ServiceCard, ServicesView
 from telemetry.conditions import near_miss
 from telemetry.errors import NotFound
@@ -18,7 +19,7 @@ from telemetry.ports import SeriesReader
 from telemetry.series import AllOf, Equals, Function, Raw, SeriesQuery, Window
 from telemetry.times import NANOSECONDS_PER_SECOND, duration_nanoseconds, format_duration, from_datetime, to_datetime
 
-_SPARK = timedelta(hours=1)
+_SPARK, _SPARK_STEP = timedelta(hours=1), 60 * NANOSECONDS_PER_SECOND
 _DAY, _WEEK = timedelta(hours=24), timedelta(days=7)
 _CERTIFICATE_WORTH_SAYING = 30.0  # days
 _ORDER = {State.DOWN: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.UP: 3}
@@ -118,26 +119,22 @@ def _probe_view(
 async def _latencies(
     reader: SeriesReader, services: tuple[ServiceStatus, ...], now: datetime
 ) -> dict[str, list[float | None]]:
-    """Per service its slowest probe per window, over the last hour."""
-    longest = max((probe.interval for service in services for probe in service.probes), default=timedelta(minutes=1))
-    seconds = max(60, -(-int(1.5 * longest.total_seconds()) // 60) * 60)
+    """Per service its slowest probe, over the last hour, in steps that fit its interval."""
     stop = from_datetime(now)
-    query = SeriesQuery(
-        "probe",
-        ("latency_ms",),
-        stop - duration_nanoseconds(_SPARK),
-        stop,
-        Window(seconds * NANOSECONDS_PER_SECOND, (Function.MEAN,)),
-    )
+    window = Window(_SPARK_STEP, (Function.MEAN,))
+    query = SeriesQuery("probe", ("latency_ms",), stop - duration_nanoseconds(_SPARK), stop, window)
     found: dict[str, list[list[float | None]]] = defaultdict(list)
     for one in (await reader.read(query)).series:
         found[dict(one.series.tags).get("service", "")].append(numbers(one))
-    return {
-        service: [
-            max((value for value in row if value is not None), default=None) for row in zip(*columns, strict=True)
+    latencies = {}
+    for service in services:
+        slowest = [
+            max((value for value in row if value is not None), default=None)
+            for row in zip(*found.get(service.name, []), strict=True)
         ]
-        for service, columns in found.items()
-    }
+        interval = max((probe.interval for probe in service.probes), default=timedelta(0))
+        latencies[service.name] = thinned(slowest, -(-int(1.5 * interval.total_seconds() * 1e9) // _SPARK_STEP))
+    return latencies
 
 
 async def _attempts(

@@ -10,11 +10,10 @@ from dashboards.time_range import TimeRange
 
 @dataclass(frozen=True, slots=True)
 class SlotView:
-    """One segment of a strip of states; x and width in percent of the strip."""
+    """One segment of a strip of states; `known` is how much of it is known, in tenths."""
 
-    x: float
-    width: float
     state: str
+    known: int
     label: str
 
 

@@ -38,6 +38,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 
 def excerpts(text: str, faults: Sequence[Fault]) -> list[str]:
     """For each fault two lines, indented: the fault's line and the caret; nothing when the line may not be shown."""
+    if not text:  # it could not be read a second time: a pipe
+        return [""] * len(faults)
     document = parse_document(text, "")
     lines = text.split("\n")
     secrets: dict[int, list[Span]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import StaticPool
 
-from telemetry.errors import DataDirectoryError, DataDirectoryTooNew
+from telemetry.errors import DataDirectoryError, DataDirectoryTooNew, StoreUnavailable
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ class Database:
     """One engine, one thread. Several processes may have the file open."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._thread = ThreadPoolExecutor(1, "state")
         self._engine = _engine(path)
 
@@ -36,6 +38,9 @@ class Database:
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         scripts = ScriptDirectory.from_config(config)
         try:
+            # Before SQLite opens it: its -wal and -shm files take over the mode that the file has then.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            path.chmod(0o600)
             with self._engine.begin() as connection:
                 current = MigrationContext.configure(connection).get_current_revision()
                 if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
@@ -46,22 +51,25 @@ class Database:
                     )
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
-        except exc.DatabaseError as error:
+        except (exc.DatabaseError, OSError) as error:
+            reason = error.orig if isinstance(error, exc.DatabaseError) else error.strerror
             raise DataDirectoryError(
-                f"{path} cannot be used: {error.orig}; restore a backup of it, or move it aside to begin without"
+                f"{path} cannot be used: {reason}; restore a backup of it, or move it aside to begin without"
                 " owner, tokens and sessions",
                 value=str(path),
             ) from error
-        path.chmod(0o600)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one transaction, in the state's thread."""
+        """Run `work` in one transaction, in the state's thread. Raises StoreUnavailable: locked for long, disk full."""
 
         def transact() -> T:
             with self._engine.begin() as connection:
                 return work(connection)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, transact)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, transact)
+        except exc.OperationalError as error:
+            raise StoreUnavailable(f"{self._path.name} cannot be used at the moment: {error.orig}") from error
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)

@@ -6,12 +6,12 @@ import secrets
 from datetime import datetime, timedelta
 from hmac import compare_digest
 
-from sqlalchemy import Connection, delete, exc, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from api.access import SETUP_KEY_LIFETIME, Identity, Role
 from opswatch.state.database import Database
 from opswatch.state.tables import owner, session, token
-from opswatch.state.tokens import StoredTokens, digest_of, is_good
+from opswatch.state.tokens import digest_of, insert_token, is_good
 from telemetry.errors import InvalidRequest
 from telemetry.times import from_datetime
 
@@ -84,9 +84,8 @@ class StoredSessions:
 class StoredOwnership:
     """Implements `api.access.Ownership`. The one-time key lives in memory: a restart makes a new one."""
 
-    def __init__(self, database: Database, tokens: StoredTokens) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._tokens = tokens
         self._key: str | None = None
         self._expires: datetime | None = None
 
@@ -105,23 +104,28 @@ class StoredOwnership:
             return None
         if not compare_digest(self._key.encode(), key.encode("utf-8", "surrogatepass")):
             return None
-        self._key = None
-        return OWNER if await self._make(now) else None
+        if not await self._make(now):
+            return None
+        self._key = None  # spent only now: a full disk does not burn the link
+        return OWNER
 
     async def ensure_token(self, text: str, now: datetime) -> None:
-        """Make the owner with a token of the operator's choice (OPSWATCH_OWNER_TOKEN_FILE). Raises InvalidRequest."""
+        """Make the owner with a token of the operator's choice (OPSWATCH_OWNER_TOKEN_FILE), if there is none yet.
+
+        Raises InvalidRequest for a token that could be guessed, Conflict when another token is named as the owner.
+        """
         if len(text) < _LEAST_TOKEN_LENGTH:
             raise InvalidRequest(f"the owner's token must have at least {_LEAST_TOKEN_LENGTH} characters")
-        if await self._make(now):
-            await self._tokens.store(OWNER.name, OWNER.role, now, text)
+        await self._make(now, text)
 
-    async def _make(self, now: datetime) -> bool:
-        try:
-            await self._database.run(
-                lambda connection: connection.execute(
-                    insert(owner).values(id=1, name=OWNER.name, created=from_datetime(now))
-                )
-            )
-        except exc.IntegrityError:
-            return False
-        return True
+    async def _make(self, now: datetime, token_text: str | None = None) -> bool:
+        def work(connection: Connection) -> bool:
+            if connection.execute(select(owner.c.id)).first() is not None:
+                return False
+            # The owner and its token in one transaction: no stop in between leaves an owner who cannot get in.
+            connection.execute(insert(owner).values(id=1, name=OWNER.name, created=from_datetime(now)))
+            if token_text is not None:
+                insert_token(connection, OWNER.name, OWNER.role, now, token_text)
+            return True
+
+        return await self._database.run(work)

@@ -18,7 +18,7 @@ class State:
     def __init__(self, database: Database) -> None:
         self.tokens = StoredTokens(database)
         self.sessions = StoredSessions(database)
-        self.ownership = StoredOwnership(database, self.tokens)
+        self.ownership = StoredOwnership(database)
 
     @classmethod
     @asynccontextmanager

@@ -57,22 +57,7 @@ class StoredTokens:
 
     async def store(self, name: str, role: Role, now: datetime, text: str, expires: datetime | None = None) -> None:
         """Keep a token whose text was made elsewhere. Raises Conflict, InvalidRequest."""
-        if not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
-            raise InvalidRequest(f"a token's name has 1 to {_MAX_NAME} printable characters", field="name", value=name)
-        values = {
-            "name": name,
-            "role": int(role),
-            "prefix": text[:8],
-            "digest": digest_of(text),
-            "created": from_datetime(now),
-            "expires": None if expires is None else from_datetime(expires),
-        }
-        try:
-            await self._database.run(lambda connection: connection.execute(insert(token).values(**values)))
-        except exc.IntegrityError as error:
-            raise Conflict(
-                f"there is a token {name!r} already: revoke it first, or choose another name", field="name", value=name
-            ) from error
+        await self._database.run(lambda connection: insert_token(connection, name, role, now, text, expires))
 
     async def list(self) -> tuple[TokenRecord, ...]:
         """All tokens, also the revoked ones, oldest first."""
@@ -88,6 +73,34 @@ class StoredTokens:
         )
         if await self._database.run(lambda connection: connection.execute(statement).rowcount) == 0:
             raise NotFound(f"there is no token {name!r} that could be revoked", field="name", value=name)
+
+
+def insert_token(
+    connection: Connection, name: str, role: Role, now: datetime, text: str, expires: datetime | None = None
+) -> None:
+    """Keep a token, within somebody's transaction. Raises Conflict, InvalidRequest."""
+    if not name.strip() or len(name) > _MAX_NAME or not name.isprintable():
+        raise InvalidRequest(
+            f"a token's name has 1 to {_MAX_NAME} printable characters", field="name", value=name[:_MAX_NAME]
+        )
+    instant = from_datetime(now)
+    # An expired token is good for nothing, so it does not hold its name either.
+    expired = (token.c.name == name, token.c.revoked.is_(None), token.c.expires <= instant)
+    connection.execute(update(token).where(*expired).values(revoked=instant))
+    values = {
+        "name": name,
+        "role": int(role),
+        "prefix": text[:8],
+        "digest": digest_of(text),
+        "created": instant,
+        "expires": None if expires is None else from_datetime(expires),
+    }
+    try:
+        connection.execute(insert(token).values(**values))
+    except exc.IntegrityError as error:
+        raise Conflict(
+            f"there is a token {name!r} already: revoke it first, or choose another name", field="name", value=name
+        ) from error
 
 
 def digest_of(text: str) -> str:

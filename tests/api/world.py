@@ -122,9 +122,7 @@ class World:
     async def get(self, path: str, who: str = "viewer", **parameters: str | list[str]) -> aiohttp.ClientResponse:
         """GET as `who`; the body is read already."""
         pairs = [
-            (name, one)
-            for name, value in parameters.items()
-            for one in (value if isinstance(value, list) else [value])
+            (name, one) for name, value in parameters.items() for one in (value if isinstance(value, list) else [value])
         ]
         headers = self.bearer(who) if who else {}
         async with self.session.get(self.url + path, params=pairs, headers=headers, allow_redirects=False) as answer:

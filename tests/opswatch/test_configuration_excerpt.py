@@ -82,3 +82,4 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 def test_a_fault_without_a_place_has_no_excerpt() -> None:
     """Environment variables have no lines, and a file may have become shorter."""
     assert excerpts("a", [Fault("m", "environment"), Fault("m", "f", "", 7, 1)]) == ["", ""]
+    assert excerpts("", [Fault("m", "/dev/stdin", "", 1, 1)]) == [""]
