@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from aiohttp import web
@@ -20,7 +20,6 @@ from telemetry.series import MAX_RAW_LIMIT, Raw, Series, SeriesSamples, Window
 logger = logging.getLogger(__name__)
 
 _PIECE_BYTES = 256 * 1024
-STALLED_SECONDS = 60.0  # for one piece to leave; the slowest of lines manages that
 
 
 async def export_csv(request: web.Request) -> web.StreamResponse:
@@ -50,7 +49,7 @@ async def export_csv(request: web.Request) -> web.StreamResponse:
                 counted.update({one.series: len(one.times) for one in first})
                 await _write(request, response, await asyncio.to_thread(_rows, asked, first, wide=shape == "wide"))
                 first = await anext(slices, None)
-            incomplete = "" if "limit" in request.query else _cut(counted)
+            incomplete = "" if "limit" in request.query else cut_reason(counted)
         except OpsWatchError as error:
             logger.warning("an export stopped in the middle", extra={"reason": error.message})
             incomplete = error.message
@@ -60,7 +59,7 @@ async def export_csv(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _cut(counted: Counter[Series]) -> str:
+def cut_reason(counted: Mapping[Series, int]) -> str:
     """Why an export without a limit of its own may lack samples; empty when it does not."""
     longest = max(counted.values(), default=0)
     return "" if longest < MAX_RAW_LIMIT else f"a series has {MAX_RAW_LIMIT:,} samples or more: export it in parts"
@@ -101,7 +100,7 @@ async def _send(request: web.Request, response: web.StreamResponse, piece: bytes
     # Raises when the client has left, which ends the handler and with it the engine's work. A client that stays and
     # reads nothing would keep one of the store's few readers for ever, so its connection is ended.
     try:
-        async with asyncio.timeout(STALLED_SECONDS):
+        async with asyncio.timeout(request.app[DOORS].settings.stalled_after.total_seconds()):
             await response.write(piece)
     except TimeoutError as error:
         if request.transport is not None:

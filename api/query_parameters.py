@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import re2
 from multidict import MultiMapping
 
 from api.route_table import Parameter
@@ -13,8 +14,12 @@ from telemetry.conditions import near_miss, parse_conditions
 from telemetry.errors import InvalidQuery, InvalidRequest, NotFound
 from telemetry.schema import Measurement, Registry
 from telemetry.series import (
+    AllOf,
     Function,
     Latest,
+    Matches,
+    Not,
+    Predicate,
     Raw,
     SeriesQuery,
     Shape,
@@ -60,6 +65,7 @@ def series_request(
     start = _instant(parameters, "start", "-1h", now)
     stop = _instant(parameters, "stop", "now", now)
     where = parse_conditions(parameters.getall("where", ()), measurement)
+    _check_patterns(where)
     shape = _shape(parameters, raw_limit)
     return SeriesRequest(SeriesQuery(measurement.name, fields, start, stop, shape, where), measurement)
 
@@ -111,6 +117,27 @@ def _instant(parameters: MultiMapping[str], name: str, default: str, now: dateti
         return parse_instant(text, now)
     except ValueError as error:
         raise InvalidRequest(str(error), field=name, value=text[:60]) from error
+
+
+def _check_patterns(predicate: Predicate) -> None:
+    # Here, because an engine that finds no series never looks at the pattern, and would answer as if it were good.
+    match predicate:
+        case AllOf(predicates):
+            for one in predicates:
+                _check_patterns(one)
+        case Not(inner):
+            _check_patterns(inner)
+        case Matches(_, pattern):
+            options = re2.Options()
+            options.log_errors = False  # RE2 would print to stderr by itself
+            try:
+                re2.compile(pattern, options)
+            except re2.error as error:
+                raise InvalidQuery(
+                    f"{pattern[:60]!r} is not a regular expression as RE2 knows them: {error}",
+                    field="where",
+                    value=pattern[:60],
+                ) from error
 
 
 def _shape(parameters: MultiMapping[str], raw_limit: int) -> Shape:

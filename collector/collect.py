@@ -216,7 +216,8 @@ class Collector:
 def spread(probe: ProbeSpec) -> timedelta:
     """An offset within the probe's interval, by a stable hash of its service and name."""
     digest = blake2b(f"{probe.service}/{probe.name}".encode(), digest_size=8).digest()
-    return probe.interval * (int.from_bytes(digest, "big") / 2**64)
+    microseconds = probe.interval // timedelta(microseconds=1)
+    return timedelta(microseconds=microseconds * int.from_bytes(digest, "big") >> 64)
 
 
 def probe_tags(probe: ProbeSpec, host: str) -> Tags:

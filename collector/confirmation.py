@@ -53,7 +53,8 @@ def confirm(memory: ProbeMemory, attempt: Attempt, now: datetime, spec: ProbeSpe
         since = memory.since or now
         return ProbeMemory(memory.state, 0, since, now, attempt), accounting
     streak = memory.streak + 1
-    better = _GOODNESS[argued] > _GOODNESS[memory.state]
+    # To know nothing is never good news, also where the last word was down.
+    better = argued is not State.UNKNOWN and _GOODNESS[argued] > _GOODNESS[memory.state]
     if streak >= (spec.success_threshold if better else spec.failure_threshold):
         return ProbeMemory(argued, 0, now, now, attempt), accounting
     return ProbeMemory(memory.state, streak, memory.since, now, attempt), accounting

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import sqlite3
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from collector.quarantine import Quarantine
+from collector.spool_backoff import backoff_seconds
 from collector.spool_codec import pack
 from collector.spool_file import BrokenBatch, Pending, SpoolFile, StoredBatch
 from collector.spool_suspects import Suspects
@@ -37,8 +37,6 @@ Waiting = tuple[Sequence[Point], asyncio.Future[WriteOutcome]]
 LINGER = 0.1  # seconds that a write waits for others to share its commit
 MAX_LIVE = 64  # batches kept in memory while the destination takes them
 _POLL = 1.0  # seconds between looks for rows that another process wrote
-_BACKOFF_FIRST, _BACKOFF_LAST = 1.0, 60.0  # seconds
-_LONGEST_RETRY_AFTER = 600.0  # seconds; a destination that asks for ten years is not obeyed
 _PAUSE = 30.0  # seconds between looks whether a paused destination takes points again
 _TELL_AGAIN = 60.0  # seconds between log lines about the same trouble
 
@@ -272,7 +270,8 @@ class Spool:
         batch = await self._look()
         if batch is None:
             self._next_look = now + _POLL
-            self._emptied.set()
+            if not self._live:  # what was committed while we looked is not delivered yet
+                self._emptied.set()
             return _POLL
         self._next_look = now + 1 / self._limits.backlog_per_second
         if isinstance(batch, BrokenBatch):
@@ -361,15 +360,6 @@ class Spool:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def backoff_seconds(failures: int, retry_after: timedelta | None) -> float:
-    """How long to leave a store alone that failed so often in a row: at least what it asked for, within reason."""
-    longest = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2 ** min(failures, 10))
-    # Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): senders that failed together part.
-    delay = random.uniform(_BACKOFF_FIRST, longest)  # noqa: S311 (no secret)
-    asked = retry_after.total_seconds() if retry_after is not None else 0.0
-    return max(delay, min(asked, _LONGEST_RETRY_AFTER))
 
 
 def oldest_age_seconds(pending: Pending, now: int) -> float:

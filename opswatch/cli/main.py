@@ -60,3 +60,7 @@ def main() -> None:
         # `opswatch export | head`: the reader has enough, which is no error.
         sys.stderr.close()
         sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

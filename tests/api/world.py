@@ -1,7 +1,7 @@
 """A whole server for the tests: the real application over a real store and a real state, on a free port."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -155,9 +155,12 @@ class World:
 
 @asynccontextmanager
 async def running(
-    folder: Path, settings: ApiSettings | None = None, reader: SeriesReader | None = None
+    folder: Path,
+    settings: ApiSettings | None = None,
+    reader: SeriesReader | None = None,
+    change: Callable[[Doors], Doors] = lambda doors: doors,
 ) -> AsyncIterator[World]:
-    """A server with a token of every role; the owner does not exist yet."""
+    """A server with a token of every role; the owner does not exist yet. `change` puts other doors in."""
     clock, catalog, own = SetClock(), Catalog((service(),)), [healthy()]
 
     async def own_health() -> OwnHealth:
@@ -183,7 +186,7 @@ async def running(
             settings=settings or ApiSettings(host="h1", version="0.1.0", refresh_interval=timedelta(milliseconds=50)),
             local_token=LOCAL_TOKEN,
         )
-        app = build_app(doors)
+        app = build_app(change(doors))
         runner = web.AppRunner(app, shutdown_timeout=2)
         await runner.setup()
         try:
