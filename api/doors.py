@@ -51,6 +51,7 @@ class ApiSettings:
     time_zone: str = "UTC"
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     secure_cookies: bool = False
+    heartbeat_interval: timedelta = timedelta(seconds=10)  # of the live stream; at most 15 s is promised
     stalled_after: timedelta = timedelta(seconds=60)  # a client of an export that takes nothing for so long is let go
 
 

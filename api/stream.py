@@ -26,7 +26,6 @@ from api.services import service_answers, written
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 10.0
 _QUEUE = 8  # events; a client this far behind is let go
 _MAX_CLIENTS = 1_000
 _RECHECK_SECONDS = 60.0  # a revoked token or an ended session loses its stream within this
@@ -127,7 +126,8 @@ class Broadcaster:
 
     async def _next(self, client: _Client) -> bytes | None:
         with suppress(TimeoutError):
-            return await asyncio.wait_for(client.events.get(), HEARTBEAT_SECONDS)
+            heartbeat = self._app[DOORS].settings.heartbeat_interval.total_seconds()
+            return await asyncio.wait_for(client.events.get(), heartbeat)
         return self._encoded("heartbeat", {"time": written(self._app[DOORS].clock.now())})
 
     async def _state(self, now: datetime) -> dict[str, object]:
