@@ -1,4 +1,8 @@
-"""The gate before every handler: correlation, identity, permission, origin, errors, headers. Shell."""
+"""The gate before every handler: correlation, identity, permission, origin, errors, headers. Shell.
+
+The Host header is not checked: a name that was rebound to this machine (DNS rebinding) gains nothing here, for nobody
+is let in by address, and a page of that name has neither our cookie, which belongs to another name, nor a token.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Mapping
 from hmac import compare_digest
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from time import perf_counter
 from urllib.parse import urlsplit
 
@@ -111,12 +115,18 @@ def client_address(request: web.Request) -> str:
     # All of them: a proxy may add a header of its own below the one that the client made up.
     for hop in reversed(",".join(request.headers.getall("X-Forwarded-For", ())).split(",")):
         try:
-            if not any(ip_address(address) in network for network in trusted):
+            if not any(_plain(address) in network for network in trusted):
                 return address
-            address = str(ip_address(hop.strip()))
+            address = str(_plain(hop.strip()))
         except ValueError:
             return address
     return address
+
+
+def _plain(address: str) -> IPv4Address | IPv6Address:
+    # Where one socket listens for both families, 10.0.0.1 comes as ::ffff:10.0.0.1.
+    found = ip_address(address)
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def check_origin(request: web.Request, identity: Identity | None) -> None:
@@ -127,7 +137,10 @@ def check_origin(request: web.Request, identity: Identity | None) -> None:
     if site is not None and site not in {"same-origin", "none"}:
         raise Forbidden(f"this write comes from another site's page (Sec-Fetch-Site: {site[:20]})")
     if origin is not None and _host_of(origin) != request.host.lower():
-        raise Forbidden("this write comes from another origin than this server's pages")
+        raise Forbidden(
+            "this write comes from another origin than this server's pages"
+            " (a reverse proxy in between must pass the Host header on)"
+        )
     if site is None and origin is None and identity is not None:
         raise Forbidden("this write says not where it comes from: send Origin, or use a token instead of a session")
 

@@ -91,9 +91,10 @@ def _operation(route: Route, named: dict[type, Any]) -> dict[str, Any]:
     if route.permission is not Permission.PUBLIC:
         operation["security"] = [{"token": []}, {"session": []}]
         operation["description"] = f"Needs the role {route.permission.value}."
+    refused: dict[str, Any] = {"application/json": {"schema": named[ErrorAnswer]}}
     operation["responses"]["default"] = {
         "description": "Refused or failed: the error says which field, which value, and the way out.",
-        "content": {"application/json": {"schema": named[ErrorAnswer]}},
+        "content": content | refused if route.is_page else refused,
     }
     return operation
 

@@ -31,7 +31,7 @@ def format_share(share: float | None) -> str:
         return NOTHING
     if share in {0, 1}:
         return f"{share:.0%}".replace("%", " %")
-    return f"{min(max(100 * share, 0.001), 99.999):.2f} %".replace("100.00 %", "99.99 %").replace("0.00 %", "0.01 %")
+    return f"{min(max(100 * share, 0.01), 99.99):.2f} %"
 
 
 def format_ago(elapsed: timedelta) -> str:

@@ -64,11 +64,18 @@ class SelfWatch:
         spool = await self._parts.spool.refresh()
         store = self._figures("opswatch_store")
         return OwnHealth(
-            reasons=("store_takes_no_points",) if spool.trouble else (),
+            reasons=tuple(
+                code
+                for code, trouble in (
+                    ("store_takes_no_points", spool.trouble),
+                    ("spool_cannot_commit", spool.disk_trouble),
+                )
+                if trouble
+            ),
             log_rotation_status=self._parts.log.rotation_status(),
             spool_pending_batches=spool.pending.batches,
             spool_oldest_s=oldest_age_seconds(spool.pending, from_datetime(self._clock.now())),
-            spool_trouble=spool.trouble,
+            spool_trouble=spool.disk_trouble or spool.trouble,
             spool_dropped_points=spool.dropped.total(),
             store_kind="embedded",
             store_file_bytes=int(store.get("file_bytes", 0)),

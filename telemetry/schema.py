@@ -122,6 +122,8 @@ class Registry:
         for name, value in point.tags:
             if name not in known:
                 raise PointRejected(f"{point.measurement} has no tag {_short(name)}", field=name, value=value)
+            if "\x00" in value or not _is_unicode(value):
+                raise PointRejected(f"tag {name} holds NUL or half a character", field=name)
             if len(value) > MAX_TAG_LENGTH:
                 raise PointRejected(
                     f"tag {name} has {len(value):,} characters, more than {MAX_TAG_LENGTH:,}", field=name
@@ -132,6 +134,10 @@ def check_name(name: str) -> None:
     """Raise PointRejected for a measurement, tag or field name that a store could not query."""
     if not name or name.startswith("_") or name in RESERVED_NAMES:
         raise PointRejected(f"{_short(name)} cannot be a name: it is empty, reserved, or begins with _", value=name)
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _float(name: str, value: FieldValue) -> float:

@@ -153,6 +153,7 @@ LOOPBACK = ("127.0.0.0/8",)
         (LOOPBACK, ("6.6.6.6", "203.0.113.7"), "203.0.113.7"),
         ((*LOOPBACK, "10.0.0.0/8"), ("6.6.6.6, 203.0.113.7, 10.1.2.3",), "203.0.113.7"),
         (LOOPBACK, ("2001:db8::1",), "2001:db8::1"),
+        ((*LOOPBACK, "10.0.0.0/8"), ("203.0.113.7, ::ffff:10.1.2.3",), "203.0.113.7"),
         (LOOPBACK, ("nonsense",), "127.0.0.1"),
         (LOOPBACK, (), "127.0.0.1"),
     ],
@@ -256,6 +257,25 @@ async def test_a_bad_correlation_id_is_replaced(world: World, given: str) -> Non
     """What could not stand in a log line is not taken over, and nobody goes without an id."""
     async with world.session.get(f"{world.url}/health", headers={"X-Request-ID": given}) as answer:
         assert answer.headers["X-Correlation-ID"].startswith("req_")
+
+
+async def test_no_secret_reaches_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither tokens nor keys nor cookies, even where everything is logged."""
+    caplog.set_level(logging.DEBUG)
+    key = world.state.ownership.issue_key(NOW)
+    async with world.session.post(f"{world.url}/setup", data={"key": key}, allow_redirects=False) as answer:
+        cookie = answer.cookies["opswatch_session"].value
+    wrong = "opw_wrong-but-perhaps-of-another-server"
+    async with world.session.post(f"{world.url}/login", data={"token": wrong}) as answer:
+        assert answer.status == 401
+    async with world.session.get(f"{world.url}/api/v1/health", headers={"Authorization": f"Bearer {wrong}"}) as answer:
+        assert wrong not in await answer.text()
+    body = {"name": "ci", "role": "admin"}
+    async with world.session.post(f"{world.url}/api/v1/tokens", json=body, headers=world.bearer("admin")) as answer:
+        made = (await answer.json())["token"]
+
+    assert "GET /api/v1/health 401" in caplog.text
+    assert [secret for secret in (key, cookie, wrong, made, world.tokens["admin"]) if secret in caplog.text] == []
 
 
 # Hostile input

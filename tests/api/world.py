@@ -15,6 +15,7 @@ from api.app import build_app
 from api.doors import ApiSettings, Doors, OwnHealth
 from dashboards.panels import parse_config
 from embedded.store import EmbeddedOptions, EmbeddedStore
+from opswatch.listener import listening
 from opswatch.state import State
 from telemetry.clock import Clock
 from telemetry.health import Outcome, ProbeStatus, ServiceStatus
@@ -187,12 +188,5 @@ async def running(
             local_token=LOCAL_TOKEN,
         )
         app = build_app(change(doors))
-        runner = web.AppRunner(app, shutdown_timeout=2)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            port = runner.addresses[0][1]
-            yield World(f"http://127.0.0.1:{port}", app, session, store, state, clock, catalog, own, tokens)
-        finally:
-            await runner.cleanup()
+        async with listening(app, "127.0.0.1", 0, None) as url:
+            yield World(url, app, session, store, state, clock, catalog, own, tokens)

@@ -35,6 +35,8 @@ def test_a_point_comes_out_in_its_registered_types() -> None:
         (Point.of("probe", {}, {"message": 5}, 1), "is text"),
         (Point.of("mem", MEM, {}, 1), "has no field"),
         (Point.of("mem", {"host": "x" * 70_000}, {"used": 1}, 1), "70,000 characters"),
+        (Point.of("mem", {"host": "a\x00b"}, {"used": 1}, 1), "holds NUL"),
+        (Point.of("mem", {"host": "a\udfffb"}, {"used": 1}, 1), "half a character"),
         (Point.of("mem", MEM, {"used": 1}, 2**63), "64 bits"),
     ],
 )
