@@ -8,7 +8,7 @@ from api.doors import Doors
 from api.gate import FAILURES, ROUTES, FailureLimits, add_headers, gate
 from api.health import SYSTEM_HEALTH, SystemHealthCache
 from api.keys import DOORS
-from api.openapi import DOCUMENT, document
+from api.openapi import DOCUMENTED, Documented
 from api.routes import API_VERSION, ROUTE_TABLE
 from api.stream import BROADCASTER, Broadcaster, broadcasting
 
@@ -23,7 +23,7 @@ def build_app(doors: Doors) -> web.Application:
     app[FAILURES] = FailureLimits()
     app[SYSTEM_HEALTH] = SystemHealthCache(doors)
     app[BROADCASTER] = Broadcaster(app)
-    app[DOCUMENT] = document(ROUTE_TABLE, API_VERSION)
+    app[DOCUMENTED] = Documented(ROUTE_TABLE, API_VERSION)
     routes = {}
     for route in ROUTE_TABLE:
         # add_get also answers HEAD; the table says GET, and the gate reads it so.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,28 @@ from api.models import ErrorAnswer
 from api.route_table import Permission, Route
 
 COMMITTED = Path(__file__).with_name("openapi.json")
-DOCUMENT: web.AppKey[dict[str, Any]] = web.AppKey("openapi", dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """What the document is made of."""
+
+    routes: tuple[Route, ...]
+    version: str
+
+
+DOCUMENTED: web.AppKey[Documented] = web.AppKey("documented", Documented)
 
 
 async def show_openapi(request: web.Request) -> web.StreamResponse:
     """`GET /openapi.json`."""
-    base = request.app[DOORS].settings.base_path
-    return json_response(request.app[DOCUMENT] | {"servers": [{"url": base or "/"}]})
+    base, known = request.app[DOORS].settings.base_path, request.app[DOCUMENTED]
+    return json_response(document(known.routes, known.version) | {"servers": [{"url": base or "/"}]})
 
 
-def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
-    """The whole document."""
+@lru_cache(maxsize=1)
+def document(routes: tuple[Route, ...], version: str) -> dict[str, Any]:
+    """The whole document; made when it is first asked for, for that takes longer than all else at start."""
     models = sorted(
         {model for route in routes for model in (route.answer, route.body) if model is not None} | {ErrorAnswer},
         key=lambda one: one.__name__,

@@ -199,6 +199,15 @@ async def test_a_revoked_token_loses_its_stream(quiet: World) -> None:
     assert events[-1] is None
 
 
+async def test_a_stop_is_a_proper_end_for_who_listens(quiet: World) -> None:
+    """Not a broken connection: a browser that reads to the end reports no error."""
+    async with listening(quiet) as listener:
+        await listener.next()
+        await quiet.app[BROADCASTER].close()
+
+        assert await listener.next() is None
+
+
 @pytest.mark.parametrize("clients", [0, 3])
 async def test_the_server_stops_at_once(tmp_path: Path, clients: int) -> None:
     """Open streams are ended, so that SIGTERM takes effect within its 5 s; those who read nothing, too."""
