@@ -23,15 +23,16 @@ def long_header(tags: Sequence[str]) -> str:
     return _lines([["time", "measurement", *map(guarded, tags), "field", "value"]])
 
 
-def long_rows(slice_of_series: Iterable[SeriesSamples], tags: Sequence[str]) -> str:
+def long_rows(slice_of_series: Sequence[SeriesSamples], tags: Sequence[str]) -> str:
     """A row per value, series by series."""
     rows: list[list[str]] = []
+    several = _several(slice_of_series)
     for one in slice_of_series:
         known = dict(one.series.tags)
         middle = [
             guarded(one.series.measurement),
             *(guarded(known.get(tag, "")) for tag in tags),
-            guarded(column_of(one)),
+            guarded(_column(one, several=several)),
         ]
         rows += [
             [format_instant(time), *middle, cell(value)]
@@ -46,11 +47,12 @@ def wide_header(tags: Sequence[str], columns: Sequence[str]) -> str:
     return _lines([["time", *map(guarded, tags), *map(guarded, columns)]])
 
 
-def wide_rows(slice_of_series: Iterable[SeriesSamples], tags: Sequence[str], columns: Sequence[str]) -> str:
+def wide_rows(slice_of_series: Sequence[SeriesSamples], tags: Sequence[str], columns: Sequence[str]) -> str:
     """A row per tag set and time, a column per field; empty where there is no value."""
     by_tags: dict[Tags, dict[int, dict[str, FieldValue]]] = defaultdict(lambda: defaultdict(dict))
+    several = _several(slice_of_series)
     for one in slice_of_series:
-        column = column_of(one)
+        column = _column(one, several=several)
         for time, value in zip(one.times, one.values, strict=True):
             if value is not None:
                 by_tags[one.series.tags][time][column] = value
@@ -66,13 +68,10 @@ def wide_rows(slice_of_series: Iterable[SeriesSamples], tags: Sequence[str], col
 
 
 def columns_of(fields: Iterable[str], functions: Sequence[Function]) -> list[str]:
-    """The columns of the wide shape: fields, or with windows FIELD_FUNCTION."""
-    return [f"{field}_{function}" for field in fields for function in functions] if functions else list(fields)
-
-
-def column_of(one: SeriesSamples) -> str:
-    """The name of a series' values: the field, or with windows FIELD_FUNCTION."""
-    return one.series.field if one.function is None else f"{one.series.field}_{one.function}"
+    """The columns of the wide shape: fields, or FIELD_FUNCTION where several functions were asked for."""
+    if len(functions) < 2:
+        return list(fields)
+    return [f"{field}_{function}" for field in fields for function in functions]
 
 
 def cell(value: FieldValue) -> str:
@@ -83,6 +82,14 @@ def cell(value: FieldValue) -> str:
 def guarded(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
     return "'" + text if text.startswith(_FORMULA_STARTS) else text
+
+
+def _several(series: Sequence[SeriesSamples]) -> bool:
+    return len({one.function for one in series}) > 1
+
+
+def _column(one: SeriesSamples, *, several: bool) -> str:
+    return f"{one.series.field}_{one.function}" if several else one.series.field
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> str:

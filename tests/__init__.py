@@ -1,0 +1,1 @@
+"""The tests of OpsWatch; they mirror the source tree."""

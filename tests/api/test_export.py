@@ -76,8 +76,9 @@ def query_strings(draw: st.DrawFn) -> dict[str, Any]:
 def samples_of_series(body: dict[str, Any]) -> set[tuple[Any, ...]]:
     """(tags, column, milliseconds, value) of a series answer."""
     found = set()
+    several = len({one["fn"] for one in body["series"]}) > 1
     for one in body["series"]:
-        column = one["field"] if one["fn"] is None else f"{one['field']}_{one['fn']}"
+        column = f"{one['field']}_{one['fn']}" if several else one["field"]
         times = body["time"] if "time" in body else one["time"]
         tags = tuple(sorted(one["tags"].items()))
         found |= {(tags, column, time, value) for time, value in zip(times, one["values"], strict=True)}
