@@ -134,3 +134,9 @@ def test_the_command_line_starts_without_loading_the_stores() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert loaded.strip() == ""
+
+
+def test_the_storys_test_files_are_there() -> None:
+    """R158: the files that the story names, as far as their subject is built."""
+    assert (ROOT / "tests" / "test_metrics_collection.py").is_file()
+    assert (ROOT / "tests" / "test_health_checks.py").is_file()
