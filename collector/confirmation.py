@@ -50,8 +50,8 @@ def confirm(memory: ProbeMemory, attempt: Attempt, now: datetime, spec: ProbeSpe
     accounting = Accounting(memory.state, _elapsed(memory.last_attempt, now, spec.interval))
     argued = _ARGUED[verdict_of(attempt.outcome)]
     if argued is memory.state:
-        since = memory.since or now
-        return ProbeMemory(memory.state, 0, since, now, attempt), accounting
+        # A state that was read back at start keeps its beginning unknown: the restart is not when it began.
+        return ProbeMemory(memory.state, 0, memory.since, now, attempt), accounting
     streak = memory.streak + 1
     # To know nothing is never good news, also where the last word was down.
     better = argued is not State.UNKNOWN and _GOODNESS[argued] > _GOODNESS[memory.state]

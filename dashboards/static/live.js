@@ -30,7 +30,13 @@ function secondsOf(start, stop) {
   return seconds > 0 ? seconds : 3600;
 }
 
+// The other charts follow the cursor, and with it the selection: only the first of them may lead away.
+let leaving = false;
+addEventListener("pageshow", () => { leaving = false; });
+
 function zoom(from, to) {
+  if (leaving) return;
+  leaving = true;
   const url = new URL(location.href);
   url.searchParams.set("start", new Date(from * 1000).toISOString().replace(/\.\d+/, ""));
   url.searchParams.set("stop", new Date(to * 1000).toISOString().replace(/\.\d+/, ""));

@@ -207,6 +207,7 @@ async def test_the_range_is_in_the_address_and_the_back_button_returns(site: Sit
         await page.mouse.move(box["x"] + 250, box["y"] + 40, steps=5)
         await page.mouse.up()
         await page.wait_for_url("**/host?start=2*&stop=2*")
+        await page.wait_for_selector("html[data-ready]")
         await page.go_back()
 
         assert page.url.endswith("/host?start=-6h")

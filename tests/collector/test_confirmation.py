@@ -127,6 +127,14 @@ def test_a_stored_state_is_believed_for_two_intervals(age: timedelta, state: int
     assert memory.streak == (1 if expected is State.DOWN else 0)
 
 
+def test_a_restart_is_not_the_beginning_of_a_state() -> None:
+    """Since when is known where the change was seen, and not invented where it was not."""
+    seen, _ = confirm(ProbeMemory(), Attempt(UP, 1.0), NOW, spec())
+    read_back, _ = confirm(remembered(2, 0, NOW, NOW, spec()), Attempt(UP, 1.0), NOW, spec())
+
+    assert (seen.since, read_back.since) == (NOW, None)
+
+
 @pytest.mark.parametrize(("outcome", "up"), [(UP, 1), (SLOW, 1), (DOWN, 0), (OURS, None)])
 def test_a_point_says_of_the_attempt_and_of_the_state(outcome: Outcome, up: int | None) -> None:
     """`up` is absent when nothing is known; times are whole milliseconds; the registry takes every field."""
