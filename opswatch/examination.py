@@ -78,7 +78,7 @@ def _configuration(settings: Settings) -> Finding:
     probes = sum(len(service.probes) for service in settings.services)
     if settings.warnings:
         return Finding("configuration", "warning", "; ".join(settings.warnings))
-    return Finding("configuration", "ok", f"{source}: {len(settings.services)} services, {probes} probes")
+    return Finding("configuration", "ok", f"{source}: services {len(settings.services)}, probes {probes}")
 
 
 def _data_directory(settings: Settings) -> Finding:

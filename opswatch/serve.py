@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 
+from opswatch.data_directory import DataDirectory
 from opswatch.program_log import LogOptions, program_log
 from opswatch.settings import Settings
 from opswatch.wiring import open_app
@@ -30,7 +31,9 @@ async def serve(settings: Settings) -> None:
         retention_days=settings.log.retention_days,
         max_size_mb=settings.log.max_size_mb,
     )
-    with program_log(options, settings.data_dir / "log" / "opswatch.jsonl") as log:
+    directory = DataDirectory(settings.data_dir)
+    directory.prepare()  # before the log makes folders of its own in it, which others could enter
+    with program_log(options, directory.log_file) as log:
         for warning in settings.warnings:
             logger.warning("configuration: %s", warning)
         async with open_app(settings, log) as running:

@@ -120,6 +120,7 @@ def test_within_a_moment_it_serves_the_host_and_a_listed_endpoint(directory: Pat
         health = json.loads(server.wait_for("/api/v1/health", r'"cpu_usage_percent":[0-9]'))
         services = json.loads(server.wait_for("/api/v1/services", r'"status":"down"'))
 
+    assert (directory / ".opswatch").stat().st_mode & 0o777 == 0o700
     assert health["system_metrics"]["memory_usage_mb"] > 0
     assert 0 <= health["system_metrics"]["disk_usage_percent"] <= 100
     (probe,) = services["services"][0]["probes"]
