@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dashboards.charts import bars_view, chart_view, stat_view
+from dashboards.charts import bars_view, chart_view, stat_view, without_catching_up
 from dashboards.panels import (
     BarsPanel,
     ChartPanel,
@@ -30,10 +30,13 @@ from telemetry.errors import NotFound, OpsWatchError
 from telemetry.health import ServiceStatus
 from telemetry.ports import SeriesReader
 from telemetry.schema import Registry
-from telemetry.series import SeriesQuery, SeriesResult, Window
+from telemetry.series import Function, SeriesQuery, SeriesResult, Window
+from telemetry.times import from_datetime
 
 _SPARK_POINTS = 60
 _CHART_POINTS = 300
+# What one window has gathered: of one that is not over yet they say too little.
+_GATHERED = frozenset({Function.INCREASE, Function.RATE, Function.SUM, Function.COUNT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +125,18 @@ async def _panel(identifier: str, panel: Panel, context: BoardContext) -> Sequen
 
 
 def _charts(identifier: str, panel: ChartPanel, result: SeriesResult, context: BoardContext) -> Sequence[PanelView]:
-    if panel.optional and not result.series:
+    if panel.optional and not any(value for one in result.series for value in one.values):
         return ()
     where = [_bound(condition, context.variables) for condition in panel.query.where]
-    interval = context.interval(panel.query.measurement)
     values = sorted({dict(one.series.tags).get(panel.repeat, "") for one in result.series}) if panel.repeat else []
     if len(values) <= 1:
-        return [chart_view(identifier, panel, result, where, interval)]
+        return [chart_view(identifier, panel, result, where)]
     views = []
     for number, value in enumerate(values):
         series = tuple(one for one in result.series if dict(one.series.tags).get(panel.repeat or "") == value)
         titled = panel.model_copy(update={"title": f"{panel.title}: {value}"})
         only = [*where, f"{panel.repeat}:{value}"]
-        views.append(chart_view(f"{identifier}-{number}", titled, replace(result, series=series), only, interval))
+        views.append(chart_view(f"{identifier}-{number}", titled, replace(result, series=series), only))
     return views
 
 
@@ -145,10 +147,16 @@ async def _ask(query: Query, context: BoardContext, points: int) -> SeriesResult
     where = parse_conditions(query.where, measurement, context.variables)
     length = context.range.stop - context.range.start
     step = step_for(length * _CHART_POINTS // points, context.interval(query.measurement))
-    asked = SeriesQuery(
-        measurement.name, query.fields, context.range.start, context.range.stop, Window(step, (query.fn,)), where
-    )
-    return await context.reader.read(asked)
+    stop = _closed(context, step) if query.fn in _GATHERED else context.range.stop
+    asked = SeriesQuery(measurement.name, query.fields, context.range.start, stop, Window(step, (query.fn,)), where)
+    result = await context.reader.read(asked)
+    return without_catching_up(result) if query.fn is Function.RATE else result
+
+
+def _closed(context: BoardContext, step: int) -> int:
+    """The end of the range without the window that is still open."""
+    now = from_datetime(context.now)
+    return max(context.range.start + 1, min(context.range.stop, now - now % step))
 
 
 def _bound(condition: str, variables: Mapping[str, str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta, tzinfo
+from dataclasses import replace
+from datetime import tzinfo
+from itertools import pairwise
 from urllib.parse import urlencode
 
 from dashboards.panels import BarsPanel, ChartPanel, StatPanel, Thresholds
@@ -11,8 +13,9 @@ from dashboards.sparkline import paths
 from dashboards.units import format_share, format_value
 from dashboards.uptime import Slot, Uptime
 from dashboards.views import BarsView, BarView, ChartRow, ChartView, SlotView, SparkView, StatView
-from telemetry.series import SeriesResult, SeriesSamples
-from telemetry.times import to_datetime
+from telemetry.points import FieldValue
+from telemetry.series import SeriesResult, SeriesSamples, Window
+from telemetry.times import NANOSECONDS_PER_MILLISECOND, to_datetime
 
 SPARK_WIDTH, SPARK_HEIGHT = 100.0, 24.0
 
@@ -39,6 +42,15 @@ def combined(result: SeriesResult, how: str) -> list[float | None]:
     if how == "mean":
         return [sum(row) / len(row) if row else None for row in rows]
     return [max(row, default=None) for row in rows]
+
+
+def without_catching_up(result: SeriesResult) -> SeriesResult:
+    """Rates without each first window after a gap: it holds all that the counter grew by in the gap too."""
+    return replace(result, series=tuple(replace(one, values=_after_known(one.values)) for one in result.series))
+
+
+def _after_known(values: Sequence[FieldValue | None]) -> tuple[FieldValue | None, ...]:
+    return (*values[:1], *(None if before is None else value for before, value in pairwise(values)))
 
 
 def thinned(values: Sequence[float | None], count: int) -> list[float | None]:
@@ -75,10 +87,9 @@ def spark_view(values: Sequence[float | None], unit: str, top: float | None = No
     return SparkView(tuple(paths(values, SPARK_WIDTH, SPARK_HEIGHT, top)), words)
 
 
-def chart_view(
-    identifier: str, panel: ChartPanel, result: SeriesResult, where: Sequence[str], interval: timedelta
-) -> ChartView:
-    """`interval` is how far apart samples are: the browser chooses its step by it."""
+def chart_view(identifier: str, panel: ChartPanel, result: SeriesResult, where: Sequence[str]) -> ChartView:
+    """The chart of a windowed answer; the browser asks with the same step."""
+    assert isinstance(result.query.shape, Window)
     parameters = [("measurement", panel.query.measurement), *(("field", name) for name in panel.query.fields)]
     parameters += [("where", condition) for condition in where] + [("fn", panel.query.fn.value)]
     shown = [one for one in result.series if any(value is not None for value in one.values)]
@@ -92,7 +103,7 @@ def chart_view(
         panel.label,
         panel.stacked,
         panel.maximum,
-        interval.total_seconds(),
+        result.query.shape.step // NANOSECONDS_PER_MILLISECOND,
         tuple(_row(one, panel) for one in shown),
     )
 

@@ -72,7 +72,7 @@ class ChartPanel(_Part):
     maximum: float | None = Field(default=None, description="The top of the axis, where it has one.")
     label: tuple[str, ...] = Field(default=("field",), description="What names a series: tags, or the word field.")
     repeat: str | None = Field(default=None, description="A tag: one chart for each of its values.")
-    optional: bool = Field(default=False, description="Not shown where there is nothing to show.")
+    optional: bool = Field(default=False, description="Not shown where all is zero, or there is nothing.")
 
 
 class BarsPanel(_Part):

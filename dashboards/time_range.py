@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from telemetry.errors import InvalidRequest
-from telemetry.times import NANOSECONDS_PER_SECOND, parse_instant
+from telemetry.times import NANOSECONDS_PER_SECOND, duration_nanoseconds, parse_instant
 
 PRESETS = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"))
 
 _POINTS = 300
+_DAY = 86_400 * NANOSECONDS_PER_SECOND
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400)
 
 
@@ -51,13 +52,16 @@ def parse_range(start: str | None, stop: str | None, default: str, now: datetime
 
 
 def step_for(length: int, interval: timedelta) -> int:
-    """A round step in ns for some 300 points, and longer than the interval of the samples.
+    """A step in ns for some 300 points: round where it can be, and longer than the interval of the samples.
 
     Half as long again: else a sample that comes a little late would leave a window empty, and draw a gap where
-    nothing is missing.
+    nothing is missing. And a multiple of the interval, or ten times as long: else windows hold one sample and two in
+    turn, and the rate of a steady counter would swing by a third.
     """
-    least = max(length / _POINTS / NANOSECONDS_PER_SECOND, 1.5 * interval.total_seconds())
-    seconds = next((step for step in _STEPS if step >= least), None)
-    if seconds is None:
-        seconds = -(-int(least) // 86_400) * 86_400
-    return seconds * NANOSECONDS_PER_SECOND
+    every = duration_nanoseconds(interval)
+    least = max(-(-length // _POINTS), every * 3 // 2)
+    days = -(-least // _DAY) * _DAY
+    for step in (*(seconds * NANOSECONDS_PER_SECOND for seconds in _STEPS), days):
+        if step >= least and (step % every == 0 or step >= 10 * every):
+            return step
+    return -(-least // every) * every

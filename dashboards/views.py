@@ -81,7 +81,7 @@ class ChartView:
     labels: tuple[str, ...]
     stacked: bool
     maximum: float | None
-    interval_s: float  # between two samples
+    step_ms: int
     rows: tuple[ChartRow, ...]
 
 

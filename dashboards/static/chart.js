@@ -2,6 +2,7 @@
 
 const PALETTE = ["#2f6fed", "#e07b00", "#12946a", "#c43d7a", "#7a5af0", "#b8860b", "#0e8fa8", "#d64545", "#6b7a90", "#8f5a2b"];
 const SYNC = uPlot.sync("opswatch");
+const GATHERED = new Set(["increase", "rate", "sum", "count"]);
 const root = document.documentElement;
 const zone = root.dataset.zone;
 
@@ -25,13 +26,6 @@ export function format(value, unit) {
     case "per_second": return `${Number(value.toPrecision(3))}/s`;
     default: return String(Number(value.toPrecision(4)));
   }
-}
-
-// Samples a little late must not leave windows empty; the same rule as dashboards/time_range.py.
-const STEPS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
-export function stepFor(seconds, interval) {
-  const least = Math.max(seconds / 300, 1.5 * interval);
-  return STEPS.find((step) => step >= least) ?? Math.ceil(least / 86400) * 86400;
 }
 
 function labelOf(one, labels) {
@@ -92,6 +86,11 @@ function isolated(values) {
   return alone.length ? alone : null;
 }
 
+// As the server's tables have it: an older value says nothing about now.
+function newest(values) {
+  return values?.slice(-3).findLast((value) => value != null);
+}
+
 function stack(columns) {
   const sums = columns[0] ? columns[0].map(() => 0) : [];
   return columns.map((column) => column.map((value, index) => (value == null ? null : (sums[index] += value))));
@@ -113,22 +112,27 @@ export class Chart {
 
   size() { return { width: Math.max(240, this.element.clientWidth), height: 190 }; }
 
+  destroy() {
+    this.resizing.disconnect();
+    this.plot?.destroy();
+  }
+
   async refresh(range) {
     const url = new URL(root.dataset.base + this.element.dataset.source, location.href);
     const ofProbe = url.searchParams.get("measurement") === "probe";
     url.searchParams.set("start", range.start);
     url.searchParams.set("stop", range.stop);
-    url.searchParams.set("every", `${stepFor(range.seconds, Number(this.element.dataset.interval))}s`);
+    url.searchParams.set("every", `${this.element.dataset.step}ms`);
     if (ofProbe) {
       url.searchParams.append("field", "unknown_s");
       url.searchParams.append("fn", "max");
     }
     const answer = await fetch(url, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(`${answer.status}`);
-    this.draw(await answer.json(), ofProbe);
+    this.draw(await answer.json(), ofProbe, range.live);
   }
 
-  draw(answer, ofProbe) {
+  draw(answer, ofProbe, live) {
     const step = answer.step_ms / 1000;
     const times = answer.time.map((time) => time / 1000);
     const wanted = new URL(this.element.dataset.source, location.href).searchParams;
@@ -142,8 +146,13 @@ export class Chart {
         one.values.forEach((value, index) => { if (value > 0) unknown.add(times[index]); });
       }
     }
-    if (!shown.length) return this.nothing();
-    const columns = shown.map((one) => one.values);
+    if (!shown.length) return this.say("No values in this range.");
+    // What a window gathers says too little before the window is over: a steady rate would seem to drop.
+    const over = GATHERED.has(wanted.get("fn")) ? (live ? Date.parse(answer.stop) : Date.now()) : Infinity;
+    // And the first window after a gap holds all that a counter grew by in the gap too.
+    const rate = wanted.get("fn") === "rate";
+    const counts = (values, index) => answer.time[index] + answer.step_ms <= over && !(rate && index > 0 && values[index - 1] == null);
+    const columns = shown.map((one) => one.values.map((value, index) => (counts(one.values, index) ? value : null)));
     this.gaps = unknownStretches(times, columns, step, unknown);
     this.raw = columns;
     const drawn = this.stacked ? stack(columns) : columns;
@@ -159,13 +168,18 @@ export class Chart {
     return undefined;
   }
 
-  nothing() {
+  // An old drawing stays where the new one fails: the page's notices and the indicator tell.
+  failed() {
+    if (!this.plot) this.say("This chart cannot be drawn at the moment.");
+  }
+
+  say(words) {
     this.plot?.destroy();
     this.plot = null;
     this.shape = "";
     const note = document.createElement("p");
     note.className = "quiet none";
-    note.textContent = "No values in this range.";
+    note.textContent = words;
     this.element.replaceChildren(note);
   }
 
@@ -180,7 +194,7 @@ export class Chart {
       width: 1.5,
       spanGaps: false,
       points: { size: 4, show: () => false, filter: (plot, number) => isolated(plot.data[number]) },
-      value: (plot, value, number, at) => format(at == null ? null : this.raw[number - 1]?.[at], this.unit),
+      value: (plot, value, number, at) => format(at == null ? newest(this.raw[number - 1]) : this.raw[number - 1]?.[at], this.unit),
     }));
     return {
       ...this.size(),
@@ -192,7 +206,7 @@ export class Chart {
         { ...axis, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
         { ...axis, size: 64, values: (plot, ticks) => ticks.map((tick) => format(tick, this.unit)) },
       ],
-      series: [{ label: "Time", value: (plot, time) => (time == null ? "–" : new Date(time * 1000).toLocaleTimeString([], { timeZone: zone, hour12: false })) }, ...series],
+      series: [{ label: "Time", value: (plot, time) => (time == null ? "newest" : new Date(time * 1000).toLocaleTimeString([], { timeZone: zone, hour12: false })) }, ...series],
       bands: this.stacked ? names.slice(1).map((_, index) => ({ series: [index + 2, index + 1] })) : undefined,
       hooks: {
         drawClear: [(plot) => drawUnknown(plot, this.gaps)],

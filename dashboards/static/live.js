@@ -10,25 +10,10 @@ let renewing = false;
 
 // The range
 
-function range() {
-  const given = new URLSearchParams(location.search);
-  const form = document.querySelector("form.range");
-  const start = given.get("start") || form.elements.start.value;
-  const stop = given.get("stop") || form.elements.stop.value;
-  return { start, stop, live: stop === "now", seconds: secondsOf(start, stop) };
-}
-
-const UNITS = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
-function instant(text) {
-  const relative = /^(?:now)?-([0-9.]+)(s|m|h|d|w)$/.exec(text);
-  if (relative) return Date.now() / 1000 - Number(relative[1]) * UNITS[relative[2]];
-  if (text === "now") return Date.now() / 1000;
-  return /^[0-9.]+$/.test(text) ? Number(text) : Date.parse(text) / 1000;
-}
-function secondsOf(start, stop) {
-  const seconds = instant(stop) - instant(start);
-  return seconds > 0 ? seconds : 3600;
-}
+// As the server has understood it; what is being typed into the fields counts only once it is sent.
+const form = document.querySelector("form.range");
+const range = { start: form.elements.start.defaultValue, stop: form.elements.stop.defaultValue };
+range.live = range.stop === "now";
 
 // The other charts follow the cursor, and with it the selection: only the first of them may lead away.
 let leaving = false;
@@ -38,39 +23,65 @@ function zoom(from, to) {
   if (leaving) return;
   leaving = true;
   const url = new URL(location.href);
-  url.searchParams.set("start", new Date(from * 1000).toISOString().replace(/\.\d+/, ""));
-  url.searchParams.set("stop", new Date(to * 1000).toISOString().replace(/\.\d+/, ""));
+  // On whole seconds, outwards: so there is always something between them.
+  const written = (seconds) => new Date(seconds * 1000).toISOString().replace(/\.\d+/, "");
+  url.searchParams.set("start", written(Math.floor(from)));
+  url.searchParams.set("stop", written(Math.floor(to) + 1));
   location.assign(url);
 }
 
 // Charts
 
-const charts = [...document.querySelectorAll(".plot")].map((element) => new Chart(element, zoom));
+let charts = [];
+
+// Charts for the plots that have none yet; those whose plot has gone are let go.
+function findCharts() {
+  const known = new Map(charts.map((chart) => [chart.element, chart]));
+  charts = [...document.querySelectorAll(".plot")].map((element) => known.get(element) ?? new Chart(element, zoom));
+  for (const [element, chart] of known) if (!element.isConnected) chart.destroy();
+}
 
 async function drawCharts() {
-  const shown = range();
-  await Promise.all(charts.map((chart) => chart.refresh(shown).catch(() => {})));
+  await Promise.all(charts.map((chart) => chart.refresh(range).catch(() => chart.failed())));
 }
 
 // What the server renders
 
 function adopt(fresh) {
   for (const place of document.querySelectorAll("[data-live]")) {
-    const name = place.dataset.live;
-    const renewed = fresh.querySelector(`[data-live="${CSS.escape(name)}"]`);
-    if (!renewed || place.contains(document.activeElement) && document.activeElement !== place) continue;
-    if (place.isEqualNode(renewed)) continue;
+    const renewed = fresh.querySelector(`[data-live="${CSS.escape(place.dataset.live)}"]`);
+    if (!renewed || place.isEqualNode(renewed)) continue;
     const { scrollTop, scrollLeft } = place;
+    const focused = place.contains(document.activeElement) && document.activeElement !== place ? document.activeElement : null;
     place.replaceChildren(...renewed.childNodes);
     place.className = renewed.className;
     Object.assign(place, { scrollTop, scrollLeft });
+    if (focused) focusAgain(focused, place);
   }
   // A card's own frame has its state's colour.
   document.title = fresh.title;
-  for (const [index, card] of [...document.querySelectorAll("article.probe, article.stat")].entries()) {
-    const other = fresh.querySelectorAll("article.probe, article.stat")[index];
-    if (other) card.className = other.className;
+  for (const panel of document.querySelectorAll("[data-panel]")) {
+    const other = fresh.querySelector(`[data-panel="${CSS.escape(panel.dataset.panel)}"]`);
+    if (other) panel.className = other.className;
   }
+}
+
+// Panels come and go: one without samples yet, one whose query failed. Then the section is taken as it is now.
+function adoptPanels(fresh) {
+  const panels = (section) => [...section.querySelectorAll("[data-panel]")].map((panel) => panel.dataset.panel).join("\n");
+  const renewed = fresh.querySelectorAll("main > section");
+  for (const [index, section] of document.querySelectorAll("main > section").entries()) {
+    if (renewed[index] && panels(section) !== panels(renewed[index])) {
+      section.querySelector(".panels").replaceChildren(...renewed[index].querySelector(".panels").childNodes);
+    }
+  }
+  findCharts();
+}
+
+// Whoever goes through the page by keyboard stays where they are, also when it has moved.
+function focusAgain(before, place) {
+  const same = [...place.querySelectorAll("a, button, summary, [tabindex]")].find((element) => element.isEqualNode(before));
+  (same ?? document.getElementById("main")).focus({ preventScroll: true });
 }
 
 async function renew() {
@@ -79,8 +90,12 @@ async function renew() {
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (answer.status === 401) { location.reload(); return; }
-    if (answer.ok) adopt(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    if (range().live) await drawCharts();
+    if (answer.ok) {
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      adopt(fresh);
+      adoptPanels(fresh);
+    }
+    if (range.live) await drawCharts();
   } catch { /* the event stream tells that the server is away */ } finally { renewing = false; }
 }
 
@@ -111,6 +126,8 @@ function listen() {
   };
   addEventListener("pagehide", () => events.close(), { once: true });
 }
+// Back from the browser's memory of pages: the stream was closed when it was left.
+addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 setInterval(() => { if (last && Date.now() - last > 25000 && live.dataset.state === "live") show("stale"); }, 5000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
 
@@ -137,6 +154,7 @@ addEventListener("keydown", (event) => {
   KEYS[event.key]?.();
 });
 
+findCharts();
 await drawCharts();
 root.dataset.ready = "";
 listen();

@@ -193,6 +193,21 @@ async def test_a_page_follows_what_happens_without_being_loaded_again(site: Site
         assert await page.locator("canvas").count() >= 2
 
 
+async def test_a_page_stays_live_under_the_keyboard(site: Site) -> None:
+    """Whoever has tabbed to a card sees it go on, and stays on it: a focus must not hold old numbers as new ones."""
+    async with site.page(1440) as page:
+        await site.open(page, "/")
+        link = page.locator(".card h3 a", has_text="shop")
+        await link.focus()
+        await page.wait_for_selector('.live[data-state="live"]')
+        before = await page.locator(".services").inner_text()
+        await page.wait_for_function(
+            "before => document.querySelector('.services').innerText !== before", arg=before, timeout=20_000
+        )
+
+        assert await page.evaluate("document.activeElement.textContent") == "shop"
+
+
 async def test_the_range_is_in_the_address_and_the_back_button_returns(site: Site) -> None:
     """A preset, a zoom by dragging, and back."""
     async with site.page(1440) as page:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dashboards.boards import BoardContext, build_page
-from dashboards.panels import parse_config
+from dashboards.panels import DashboardConfig, parse_config
 from dashboards.render import PageFrame, Renderer
 from dashboards.time_range import parse_range
 from telemetry.errors import NotFound, StoreUnavailable
@@ -62,8 +62,8 @@ def context(*services: ServiceStatus, subject: str = "") -> BoardContext:
     )
 
 
-async def html(name: str, board: BoardContext) -> str:
-    dashboard = CONFIG.dashboard(name)
+async def html(name: str, board: BoardContext, config: DashboardConfig = CONFIG) -> str:
+    dashboard = config.dashboard(name)
     assert dashboard is not None
     frame = PageFrame("/ops", ZoneInfo("Europe/Berlin"), NOW, HOSTILE, 5.0, "0.1.0")
     return Renderer().page(await build_page(dashboard, board), frame)

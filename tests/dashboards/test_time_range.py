@@ -39,8 +39,9 @@ def test_a_range_that_makes_no_sense_names_its_parameter(start: str, stop: str |
 
 @given(st.integers(60, 10 * 365 * 86_400), st.integers(1, 86_400))
 def test_a_step_gives_some_300_points_and_no_false_gaps(length: int, interval: int) -> None:
-    """Never more points than a screen shows, and always longer than the distance of two samples."""
+    """Never more points than a screen shows, always longer than the distance of two samples, and even windows."""
     step = step_for(length * SECOND, timedelta(seconds=interval))
 
     assert step >= 1.5 * interval * SECOND
     assert length * SECOND / step <= 300
+    assert step % (interval * SECOND) == 0 or step >= 10 * interval * SECOND
