@@ -24,6 +24,16 @@ def is_forbidden(address: str) -> bool:
     return any(parsed.version == network.version and parsed in network for network in _FORBIDDEN)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it is written, is this machine itself."""
+    if host.lower().rstrip(".") == "localhost" or host.lower().rstrip(".").endswith(".localhost"):
+        return True
+    try:
+        return _unwrapped(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def is_named_literally(host: str, address: str) -> bool:
     """Whether the host is this very address, written as one: not a name, and not a number that resolves to it."""
     try:

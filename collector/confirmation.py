@@ -1,7 +1,8 @@
 """From attempts to a confirmed state, and to the seconds that are accounted to it. Pure.
 
 A probe's state changes only after `failure_threshold` attempts in a row say that it is worse, or
-`success_threshold` that it is better; `streak` counts the attempts in a row that argue against the state. An attempt
+`success_threshold` that it is better; `streak` counts the attempts in a row that argue against the state, in the same
+direction. An attempt
 that says nothing of the target (our own trouble) argues for `unknown`, with the failure threshold: missing knowledge
 neither resolves nor fires as down.
 """
@@ -52,9 +53,12 @@ def confirm(memory: ProbeMemory, attempt: Attempt, now: datetime, spec: ProbeSpe
     if argued is memory.state:
         # A state that was read back at start keeps its beginning unknown: the restart is not when it began.
         return ProbeMemory(memory.state, 0, memory.since, now, attempt), accounting
-    streak = memory.streak + 1
-    # To know nothing is never good news, also where the last word was down.
-    better = argued is not State.UNKNOWN and _GOODNESS[argued] > _GOODNESS[memory.state]
+    better = _is_better(argued, memory.state)
+    # Attempts that contradict each other do not add up: one success after one failure is one of each.
+    turned = (
+        memory.last is not None and _is_better(_ARGUED[verdict_of(memory.last.outcome)], memory.state) is not better
+    )
+    streak = 1 if turned else memory.streak + 1
     if streak >= (spec.success_threshold if better else spec.failure_threshold):
         return ProbeMemory(argued, 0, now, now, attempt), accounting
     return ProbeMemory(memory.state, streak, memory.since, now, attempt), accounting
@@ -93,6 +97,11 @@ def probe_point(spec: ProbeSpec, host: str, attempt: Attempt, memory: ProbeMemor
     instant = from_datetime(memory.last_attempt)
     tags = {"service": spec.service, "probe": spec.name, "kind": spec.kind, "host": host}
     return Point.of("probe", tags, fields, instant - instant % NANOSECONDS_PER_MILLISECOND)
+
+
+def _is_better(argued: State, state: State) -> bool:
+    # To know nothing is never good news, also where the last word was down.
+    return argued is not State.UNKNOWN and _GOODNESS[argued] > _GOODNESS[state]
 
 
 def _elapsed(before: datetime | None, now: datetime, interval: timedelta) -> float:

@@ -107,10 +107,14 @@ def _holds(expectation: JsonExpectation, value: Any) -> bool:
         case Comparison.NOT_EQUALS:
             return not _equal(value, wanted)
         case Comparison.MATCHES:
-            return isinstance(value, str) and compiled(str(wanted)).search(value) is not None
+            return isinstance(value, str) and compiled(str(wanted)).search(_encodable(value)) is not None
     if not _is_number(value) or not isinstance(wanted, int | float):
         return False
     return bool(value <= wanted) if expectation.comparison is Comparison.AT_MOST else bool(value >= wanted)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")  # JSON may hold half a character, RE2 may not
 
 
 def _equal(value: Any, wanted: Any) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import re
 import socket
 import ssl
 from collections.abc import Sequence
@@ -145,6 +147,11 @@ class Exchange(asyncio.Protocol):
         except BrokenAnswer as error:
             self._done.set_exception(error)
             return
+        except Exception as error:  # noqa: BLE001 (the edge of one unit: whatever it is, it ends as an outcome)
+            # A defect of the parser's must not make an ill target look unknown.
+            broken = BrokenAnswer(Outcome.PROTOCOL, f"the answer cannot be read ({type(error).__name__})")
+            self._done.set_exception(broken)
+            return
         if self._parser.complete:
             self._done.set_result(None)
 
@@ -228,7 +235,10 @@ class Connection:
 
 async def _connected_socket(addresses: Sequence[AddressInfo]) -> socket.socket:
     if len(addresses) > 1:
-        return await aiohappyeyeballs.start_connection(list(addresses), happy_eyeballs_delay=_SECOND_FAMILY_AFTER)
+        try:
+            return await aiohappyeyeballs.start_connection(list(addresses), happy_eyeballs_delay=_SECOND_FAMILY_AFTER)
+        except OSError as error:
+            raise most_telling(error) from error
     family, kind, protocol, _, address = addresses[0]
     connecting = socket.socket(family, kind, protocol)
     try:
@@ -240,6 +250,17 @@ async def _connected_socket(addresses: Sequence[AddressInfo]) -> socket.socket:
         connecting.close()
         raise
     return connecting
+
+
+def most_telling(error: OSError) -> OSError:
+    """One error for several addresses: a name with IPv6 on a host without it must not hide that nothing listens."""
+    if error.errno is not None:
+        return error
+    numbers = {int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))}
+    for number in (errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH):
+        if number in numbers:
+            return OSError(number, os.strerror(number))
+    return OSError(errno.EHOSTUNREACH, "no address could be connected to")
 
 
 def _literal(endpoint: Endpoint) -> AddressInfo | None:

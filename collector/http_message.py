@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from telemetry.health import Outcome
 
 MAX_HEAD_BYTES = 64 * 1024
-MAX_BODY_BYTES = 10 * 1024 * 1024  # on the wire, and once more after decompression
+MAX_BODY_BYTES = 10 * 1024 * 1024  # the payload, and once more after decompression
+MAX_WIRE_BYTES = 12 * 1024 * 1024  # the payload with its framing
+MAX_PIECES = 20_000
 _BODYLESS = frozenset({204, 304})
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -59,6 +61,8 @@ class Response:
             raise BrokenAnswer(Outcome.PROTOCOL, f"the body is not valid {encoding}: {error}") from error
         if len(plain) > MAX_BODY_BYTES:
             raise too_large("the decompressed body")
+        if not engine.eof:
+            raise BrokenAnswer(Outcome.CUT_OFF, f"the {encoding} body ends before its end")
         return plain
 
 
@@ -70,6 +74,8 @@ class ResponseParser:
         self._buffer = bytearray()
         self._left: int | None = None  # bytes of body or chunk still to come; None: until the connection ends
         self._chunked = False
+        self._wire_bytes = 0
+        self._pieces = 0  # chunks and interim answers: each costs time, however small it is
         self.started = False
         self.complete = False
         self.response: Response | None = None
@@ -77,6 +83,9 @@ class ResponseParser:
     def feed(self, data: bytes) -> None:
         """Take more bytes. Raises BrokenAnswer."""
         self.started = True
+        self._wire_bytes += len(data)
+        if self._wire_bytes > MAX_HEAD_BYTES + MAX_WIRE_BYTES:
+            raise too_large("the answer")
         self._buffer += data
         while self.response is None:
             if not self._parse_head():
@@ -113,6 +122,7 @@ class ResponseParser:
         code = _status(lines[0])
         headers = _headers(lines[1:])
         if 100 <= code < 200 and code != 101:
+            self._count_piece(500)  # forty of them are enough
             return True  # interim: the real one follows
         self.response = Response(code, headers)
         self._choose_framing(code, headers)
@@ -130,7 +140,8 @@ class ResponseParser:
             self._chunked = True
         elif length is not None:
             values = {value.strip() for value in length.split(",")}
-            if len(values) != 1 or not length.split(",")[0].strip().isdecimal():
+            digits = length.split(",")[0].strip()
+            if len(values) != 1 or not digits.isascii() or not digits.isdigit() or len(digits) > 18:
                 raise BrokenAnswer(Outcome.PROTOCOL, f"Content-Length is {length[:40]!r}")
             self._left = int(values.pop())
             if self._left > MAX_BODY_BYTES:
@@ -169,6 +180,7 @@ class ResponseParser:
             if len(self._buffer) > 4_096:
                 raise BrokenAnswer(Outcome.PROTOCOL, "a chunk of the body begins without its size")
             return False
+        self._count_piece(1)
         text = bytes(self._buffer[start:end]).split(b";")[0].strip()
         if not text or len(text) > 8 or any(digit not in b"0123456789abcdefABCDEF" for digit in text):
             raise BrokenAnswer(Outcome.PROTOCOL, "a chunk of the body begins without its size")
@@ -177,6 +189,11 @@ class ResponseParser:
         if self._left == 0:
             self.complete = True  # trailers say nothing about health
         return True
+
+    def _count_piece(self, weight: int) -> None:
+        self._pieces += weight
+        if self._pieces > MAX_PIECES:
+            raise BrokenAnswer(Outcome.PROTOCOL, "the answer comes in far too many small pieces")
 
     def _take(self, count: int) -> None:
         assert self.response is not None
@@ -199,8 +216,8 @@ def request_bytes(line: RequestLine, headers: Sequence[tuple[str, str]], body: b
     """The request as it goes out; a header given by the user replaces ours of the same name."""
     given = {name.lower() for name, _ in headers}
     ours = [("Host", line.host), ("User-Agent", "OpsWatch"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
-    if body is not None:
-        ours.append(("Content-Length", str(len(body))))
+    if body is not None or line.method in {"POST", "PUT", "PATCH"}:  # RFC 9110, 8.6: an empty one says so
+        ours.append(("Content-Length", str(len(body or b""))))
     fields = [(name, value) for name, value in ours if name.lower() not in given]
     fields += [(name, value) for name, value in headers if name.lower() not in {"connection", "content-length"}]
     fields.append(("Connection", "close"))

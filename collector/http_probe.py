@@ -16,6 +16,7 @@ from time import perf_counter
 
 from yarl import URL
 
+from collector.address_guard import is_loopback
 from collector.attempt import Attempt, one_line
 from collector.expectation import Answer, disappointment
 from collector.http_connection import Connection, Endpoint, PhaseClock, Resolver, connection_failure
@@ -230,7 +231,13 @@ def _redirected(spec: ProbeSpec, request: _Request, response: Response) -> _Requ
         raise BrokenAnswer(Outcome.REDIRECT, f"the redirect to {location[:80]!r} is not one to http or https")
     if request.url.scheme == "https" and url.scheme == "http":
         raise BrokenAnswer(Outcome.REDIRECT, f"the redirect to {url} would give up TLS")
-    allowed = {URL(spec.request.url).raw_host, *(host.lower() for host in spec.request.redirect_hosts)}
+    first = URL(spec.request.url)
+    named = {host.lower() for host in spec.request.redirect_hosts}
+    if is_loopback(url.raw_host) and port != first.port and url.raw_host.lower() not in named:
+        raise BrokenAnswer(
+            Outcome.REDIRECT, f"the redirect leads to another port of this machine, {url.raw_host}:{port}"
+        )
+    allowed = {first.raw_host, *named}
     if url.raw_host.lower() not in allowed:
         raise BrokenAnswer(
             Outcome.REDIRECT,

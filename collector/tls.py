@@ -30,7 +30,7 @@ _CERTIFICATE_FAULTS = {
 @dataclass(frozen=True, slots=True)
 class _ContextKey:
     verify: bool
-    files: tuple[tuple[str, int, int], ...]  # path, mtime in ns, size
+    files: tuple[tuple[str, int, int] | None, ...]  # authority, certificate, key: path, mtime in ns, size
 
 
 class TlsContexts:
@@ -41,8 +41,8 @@ class TlsContexts:
 
     def context(self, request: HttpRequestSpec) -> ssl.SSLContext:
         """The context for a request. Raises OSError or ssl.SSLError when a file cannot be used; may block some ms."""
-        files = [path for path in (request.ca_file, request.client_certificate, request.client_key) if path is not None]
-        key = _ContextKey(request.verify_tls, tuple(_identity(path) for path in files))
+        files = (request.ca_file, request.client_certificate, request.client_key)
+        key = _ContextKey(request.verify_tls, tuple(None if path is None else _identity(path) for path in files))
         context = self._contexts.get(key)
         if context is None:
             if len(self._contexts) > 1_000:  # of files that were renewed long ago

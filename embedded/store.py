@@ -27,6 +27,7 @@ from telemetry.times import format_duration
 T = TypeVar("T")
 
 _INTERRUPT_AGAIN = 0.05  # seconds
+_WAIT_FOR_STREAM = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class EmbeddedStore:
         self._write_thread = ThreadPoolExecutor(1, "store-write")
         self._read_threads = ThreadPoolExecutor(options.readers, "store-read")
         self._cursors: asyncio.Queue[duckdb.DuckDBPyConnection] = asyncio.Queue()
+        self._streams = asyncio.Semaphore(max(1, options.readers - 2))
         for _ in range(options.readers):
             self._cursors.put_nowait(self._connection.cursor())
         self._writer = BatchWriter(self._connection, registry)
@@ -95,7 +97,16 @@ class EmbeddedStore:
 
     async def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
         """A raw query in bounded slices; see the port."""
-        cursor = await self._cursors.get()
+        try:
+            # Two readers are never for streams: clients that download slowly must not keep the pages waiting.
+            await asyncio.wait_for(self._streams.acquire(), _WAIT_FOR_STREAM)
+        except TimeoutError as error:
+            raise StoreUnavailable("too many exports are under way: try again when one has ended") from error
+        try:
+            cursor = await self._cursors.get()
+        except BaseException:
+            self._streams.release()
+            raise
         slices = self._queries.slices(cursor, query)
         try:
             while (samples := await self._in_reader(cursor, lambda: next(slices, None))) is not None:
@@ -103,6 +114,7 @@ class EmbeddedStore:
         finally:
             slices.close()
             self._cursors.put_nowait(cursor)
+            self._streams.release()
 
     async def delete_expired(self, now: datetime) -> int:
         """Delete what is older than its class is kept; returns the rows deleted."""
@@ -160,6 +172,8 @@ class EmbeddedStore:
         """Wait for what is being written, stop what is being read, close the file."""
 
         def close() -> None:
+            # A day that is being rewritten is given up; a batch that is being written waits in the spool.
+            self._connection.interrupt()
             self._write_thread.shutdown(wait=True)
             self._read_threads.shutdown(wait=True, cancel_futures=True)
             while not self._cursors.empty():

@@ -49,10 +49,13 @@ class RotatedLogFile(BaseRotatingHandler):
         """Close, compress and start anew; delete what is past its days."""
         if self.stream:
             self.stream.close()
-        if self._file.exists() and self._file.stat().st_size:
-            self._compress()
-        self.stream = self._open()
-        self._day = None
+        try:
+            if self._file.exists() and self._file.stat().st_size:
+                self.compress()
+        finally:
+            # Whatever became of the old file, the next line has one to go to.
+            self.stream = self._open()
+            self._day = None
 
     def status(self) -> str:
         """`healthy`, `warning` when the disk is nearly full, `critical` when the last line could not be written."""
@@ -65,11 +68,16 @@ class RotatedLogFile(BaseRotatingHandler):
         low = usage.free < _LOW_BYTES or usage.free < usage.total * _LOW_SHARE
         return "warning" if low else "healthy"
 
-    def _compress(self) -> None:
+    def compress(self) -> None:
+        """Pack the closed file. Raises OSError, and leaves the plain one, when the disk cannot take it."""
         closed = datetime.fromtimestamp(self._file.stat().st_mtime, UTC)
         target = self._free_name(closed)
-        with self._file.open("rb") as plain, gzip.open(target, "wb", compresslevel=6) as packed:
-            shutil.copyfileobj(plain, packed)
+        try:
+            with self._file.open("rb") as plain, gzip.open(target, "wb", compresslevel=6) as packed:
+                shutil.copyfileobj(plain, packed)
+        except OSError:
+            target.unlink(missing_ok=True)  # half an archive is none; the plain file still has everything
+            raise
         target.chmod(0o600)
         self._file.unlink()
         self._delete_expired(closed)

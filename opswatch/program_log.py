@@ -71,6 +71,17 @@ class DroppingQueueHandler(QueueHandler):
             self.dropped += 1
 
 
+class PatientListener(QueueListener):
+    """Stops also when the queue is full: it waits for room, and what was accepted is written."""
+
+    def __init__(self, records: queue.Queue[logging.LogRecord], *sinks: logging.Handler) -> None:
+        super().__init__(records, *sinks)
+        self._records: queue.Queue[logging.LogRecord | None] = records  # type: ignore[assignment]  # None ends it
+
+    def enqueue_sentinel(self) -> None:
+        self._records.put(None, timeout=2)
+
+
 class LineFormatter(logging.Formatter):
     """Renders the nine fields; `event_id` is unique per line, so that a line can be pointed at."""
 
@@ -98,7 +109,7 @@ def program_log(options: LogOptions, file: Path | None) -> Iterator[ProgramLog]:
         log_file.setFormatter(LineFormatter("json"))
         sinks.append(log_file)
     handler = DroppingQueueHandler(records)
-    listener = QueueListener(records, *sinks)
+    listener = PatientListener(records, *sinks)
     root = logging.getLogger()
     previous = root.handlers[:], root.level
     _configure(root, handler, options.level)

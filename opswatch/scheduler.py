@@ -64,6 +64,7 @@ class Scheduler:
         self._scheduler.add_listener(self._count_skipped, EVENT_JOB_MAX_INSTANCES)
         self.statistics = SchedulerStatistics()
         self._running: set[asyncio.Task[object]] = set()
+        self._stopping = False
 
     def add(self, job: Job) -> None:
         """Plan a job."""
@@ -83,6 +84,7 @@ class Scheduler:
         try:
             yield
         finally:
+            self._stopping = True
             self._scheduler.shutdown(wait=False)
             watch.cancel()
             for task in self._running:
@@ -109,6 +111,9 @@ class Scheduler:
         token = correlation_id.set(f"job_{secrets.token_hex(8)}")
         try:
             await job.work()
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise  # at a stop it is what we asked for, and no line of a log
         except Exception:
             self.statistics.failed += 1
             logger.exception("job failed; it runs again when it is due", extra={"entity_id": job.key})

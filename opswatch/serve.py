@@ -32,7 +32,8 @@ async def serve(settings: Settings) -> None:
         max_size_mb=settings.log.max_size_mb,
     )
     directory = DataDirectory(settings.data_dir)
-    directory.prepare()  # before the log makes folders of its own in it, which others could enter
+    with directory.held():
+        pass  # before the log writes there: a second process must not touch the files of the first
     with program_log(options, directory.log_file) as log:
         for warning in settings.warnings:
             logger.warning("configuration: %s", warning)

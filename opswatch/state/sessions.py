@@ -12,7 +12,7 @@ from api.access import SETUP_KEY_LIFETIME, Identity, Role
 from opswatch.state.database import Database
 from opswatch.state.tables import owner, session, token
 from opswatch.state.tokens import digest_of, insert_token, is_good
-from telemetry.errors import InvalidRequest
+from telemetry.errors import Conflict, InvalidRequest
 from telemetry.times import from_datetime
 
 IDLE = timedelta(days=7)
@@ -116,7 +116,11 @@ class StoredOwnership:
         """
         if len(text) < _LEAST_TOKEN_LENGTH:
             raise InvalidRequest(f"the owner's token must have at least {_LEAST_TOKEN_LENGTH} characters")
-        await self._make(now, text)
+        if not await self._make(now, text) and await self._database.run(lambda one: not _is_admin(one, text, now)):
+            raise Conflict(
+                "this OpsWatch has an owner already, and the token of OPSWATCH_OWNER_TOKEN_FILE is no good admin token:"
+                " make one with `opswatch token create NAME --role admin`, or unset the variable"
+            )
 
     async def _make(self, now: datetime, token_text: str | None = None) -> bool:
         def work(connection: Connection) -> bool:
@@ -129,3 +133,8 @@ class StoredOwnership:
             return True
 
         return await self._database.run(work)
+
+
+def _is_admin(connection: Connection, text: str, now: datetime) -> bool:
+    row = connection.execute(select(token).where(token.c.digest == digest_of(text))).mappings().first()
+    return row is not None and is_good(row, from_datetime(now)) and row["role"] == int(Role.ADMIN)

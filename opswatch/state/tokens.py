@@ -84,6 +84,8 @@ def insert_token(
             f"a token's name has 1 to {_MAX_NAME} printable characters", field="name", value=name[:_MAX_NAME]
         )
     instant = from_datetime(now)
+    if expires is not None and not instant < from_datetime(expires) < 2**63:
+        raise InvalidRequest("a token is good for more than nothing, and until 2262 at the latest", field="expires")
     # An expired token is good for nothing, so it does not hold its name either.
     expired = (token.c.name == name, token.c.revoked.is_(None), token.c.expires <= instant)
     connection.execute(update(token).where(*expired).values(revoked=instant))

@@ -49,6 +49,21 @@ def test_a_state_is_believed_after_its_threshold(outcomes: list[Outcome], expect
     assert states(outcomes, spec()) == expected
 
 
+@pytest.mark.parametrize(
+    ("state", "failures", "successes", "outcomes"),
+    [(State.DEGRADED, 2, 3, [UP, DOWN]), (State.UNKNOWN, 2, 3, [UP, DOWN]), (State.DOWN, 3, 2, [OURS, UP])],
+)
+def test_attempts_that_contradict_each_other_do_not_add_up(
+    state: State, failures: int, successes: int, outcomes: list[Outcome]
+) -> None:
+    """One failure after one success is one failure, whatever the streak of disagreeing was."""
+    memory = ProbeMemory(state)
+    for number, outcome in enumerate(outcomes):
+        memory, _ = confirm(memory, Attempt(outcome, 1.0), NOW + number * INTERVAL, spec(failures, successes))
+
+    assert (memory.state, memory.streak) == (state, 1)
+
+
 def test_several_successes_may_be_asked_for() -> None:
     """success_threshold 3: the third in a row confirms, and a failure between begins anew."""
     assert [state for state, _ in states([UP, UP, DOWN, UP, UP, UP], spec(successes=3))][-1] is State.UP
@@ -64,11 +79,13 @@ def test_a_state_changes_only_on_a_full_streak(outcomes: list[Outcome], failures
     """Against a second, naive reading: look back over the attempts that disagree with the state."""
     word = {UP: State.UP, DOWN: State.DOWN, SLOW: State.DEGRADED}
     goodness = [State.DOWN, State.UNKNOWN, State.DEGRADED, State.UP]
-    state, disagreeing, naive = State.UNKNOWN, 0, []
+    state, disagreeing, was_better, naive = State.UNKNOWN, 0, False, []
     for outcome in outcomes:
         argued = word[outcome]
-        disagreeing = 0 if argued is state else disagreeing + 1
         better = goodness.index(argued) > goodness.index(state)
+        turned = disagreeing > 0 and better is not was_better
+        disagreeing = 0 if argued is state else 1 if turned else disagreeing + 1
+        was_better = better
         if argued is not state and disagreeing >= (successes if better else failures):
             state, disagreeing = argued, 0
         naive.append((state, disagreeing))

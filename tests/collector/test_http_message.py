@@ -85,6 +85,10 @@ def test_the_answer_to_head_has_no_body() -> None:
         ((b"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n",), Outcome.PROTOCOL),
         ((b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",), Outcome.PROTOCOL),
         ((b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",), Outcome.PROTOCOL),
+        ((b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",), Outcome.PROTOCOL),
+        (("HTTP/1.1 200 OK\r\nContent-Length: ٣\r\n\r\n".encode(),), Outcome.PROTOCOL),
+        ((b"HTTP/1.1 100 Continue\r\n\r\n" * 100,), Outcome.PROTOCOL),
+        ((b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 30_000), Outcome.PROTOCOL),
         ((b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",), Outcome.PROTOCOL),
         ((b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",), Outcome.PROTOCOL),
         ((b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",), Outcome.PROTOCOL),
@@ -127,6 +131,15 @@ def test_a_compressed_body_is_unpacked(encoding: str, packed: bytes) -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
 
     assert answer_of(parse(head, packed)).decompressed() == b"hello"
+
+
+def test_half_a_compressed_body_is_cut_off() -> None:
+    """A text that stops in the middle is not judged as if it were whole."""
+    packed = gzip.compress(bytes(range(256)) * 50)[:-20]
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
+
+    with pytest.raises(BrokenAnswer, match="ends before its end"):
+        answer_of(parse(head, packed)).decompressed()
 
 
 def test_a_bomb_is_too_large_without_being_unpacked() -> None:

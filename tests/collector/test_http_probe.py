@@ -16,6 +16,7 @@ import trustme
 from pydantic import SecretStr
 
 from collector.attempt import Attempt
+from collector.http_connection import Endpoint, connection_failure, most_telling
 from collector.http_probe import HttpProber
 from collector.targets import (
     BasicAuth,
@@ -26,6 +27,7 @@ from collector.targets import (
     ProbeSpec,
     StatusRange,
 )
+from collector.tls import TlsContexts
 from telemetry.health import Outcome
 from tests.collector.doubles import REAL_CLOCK
 
@@ -262,6 +264,40 @@ async def test_where_nothing_listens_is_refused() -> None:
 
     assert result.outcome is Outcome.REFUSED
     assert f"127.0.0.1:{port}" in result.message
+
+
+async def test_a_redirect_to_another_port_of_this_machine_is_not_followed() -> None:
+    """Security row 4: what listens beside the target is nobody's to reach by it."""
+    asked: list[bytes] = []
+    async with (
+        serving(saying(OK, asked=asked)) as other,
+        serving(saying(redirect(f"http://127.0.0.1:{other}/"))) as port,
+    ):
+        result = await attempt(f"http://127.0.0.1:{port}/")
+
+    assert (result.outcome, asked) == (Outcome.REDIRECT, [])
+
+
+async def test_of_several_addresses_the_most_telling_failure_is_told() -> None:
+    """A name with IPv6 on a host without it: that nothing listens at IPv4 still says down."""
+    error = most_telling(
+        OSError("Multiple exceptions: [Errno 101] Network is unreachable, [Errno 111] Connect call failed")
+    )
+
+    assert connection_failure(error, Endpoint("shop", 80, literal_allowed=True))[0] is Outcome.REFUSED
+
+
+async def test_the_same_file_in_two_roles_makes_two_contexts(authority: "Authority", tmp_path: Path) -> None:
+    """An authority is no client certificate."""
+    contexts = TlsContexts()
+    mine = authority.authority.issue_cert("client@example.org")
+    both = tmp_path / "both.pem"
+    mine.private_key_and_cert_chain_pem.write_to_path(both)
+    authority.authority.cert_pem.write_to_path(both, append=True)
+    trusted = contexts.context(HttpRequestSpec("https://shop/", ca_file=both))
+    shown = contexts.context(HttpRequestSpec("https://shop/", client_certificate=both))
+
+    assert trusted is not shown
 
 
 async def test_a_name_that_does_not_resolve_is_dns() -> None:

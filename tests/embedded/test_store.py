@@ -175,6 +175,21 @@ async def test_a_stream_gives_what_a_read_gives_in_bounded_slices(store: Embedde
     assert max(len(samples.times) for one in slices for samples in one) <= 60_000
 
 
+async def test_streams_that_stall_leave_readers_to_everybody_else(store: EmbeddedStore) -> None:
+    """Slow downloads are bounded; the pages' questions are answered beside them."""
+    await store.write([load("a", second, 1.0) for second in range(10)])
+    streams = [store.stream(query(Raw())) for _ in range(2)]
+    for stream in streams:
+        await anext(stream)
+
+    assert (await store.read(query(Latest()), timedelta(seconds=5))).series
+    with pytest.raises(StoreUnavailable, match="too many exports"):
+        await anext(store.stream(query(Raw())))
+    for stream in streams:
+        await stream.aclose()
+    assert [one async for one in store.stream(query(Raw()))]
+
+
 # Types and text
 
 

@@ -151,3 +151,25 @@ def test_archives_are_deleted_after_their_days(tmp_path: Path) -> None:
 
     assert not (tmp_path / "opswatch.jsonl.20200101T000000.gz").exists()
     assert (tmp_path / "opswatch.jsonl.notes.gz").exists()
+
+
+def test_a_disk_that_was_full_at_a_rotation_costs_no_later_line(tmp_path: Path) -> None:
+    """D9: the archive fails, the line after it has a file, and so have all the others."""
+    file = tmp_path / "opswatch.jsonl"
+    handler = RotatedLogFile(file, max_bytes=60, retention_days=30)
+    handler.handle(record_of("first line of some length", created=1_800_000_000))
+    whole = handler.compress
+    handler.compress = failing  # type: ignore[method-assign]
+    handler.handle(record_of("second line of some length", created=1_800_000_001))
+    handler.compress = whole  # type: ignore[method-assign]
+    for number in range(5):
+        handler.handle(record_of(f"line {number} after the trouble", created=1_800_000_002 + number))
+    handler.close()
+
+    texts = [gzip.decompress(path.read_bytes()).decode() for path in tmp_path.glob("*.gz")] + [file.read_text()]
+    assert all(f"line {number} after" in "".join(texts) for number in range(5))
+    assert handler.status() != "critical"
+
+
+def failing() -> None:
+    raise OSError(28, "No space left on device")
