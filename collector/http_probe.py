@@ -18,7 +18,7 @@ from yarl import URL
 
 from collector.address_guard import is_loopback
 from collector.attempt import Attempt, one_line
-from collector.expectation import Answer, disappointment
+from collector.expectation import Answer, disappointment, wants_body
 from collector.http_connection import Connection, Endpoint, PhaseClock, Resolver, connection_failure
 from collector.http_message import BrokenAnswer, RequestLine, Response, basic, charset, request_bytes
 from collector.targets import HttpRequestSpec, ProbeSpec
@@ -131,7 +131,7 @@ class HttpProber:
     def _judge(self, spec: ProbeSpec, response: Response, progress: _Progress) -> tuple[Outcome, str]:
         wanted = spec.expect
         answer = Answer(response.code, response.headers, b"", charset(response.headers))
-        if wanted.body_contains is not None or wanted.body_matches is not None or wanted.json:
+        if wants_body(wanted):
             answer = Answer(response.code, response.headers, response.decompressed(), answer.charset)
         if (missed := disappointment(answer, wanted)) is not None:
             return missed.outcome, missed.message
