@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from telemetry.ports import DEFAULT_DEADLINE, SeriesReader
-from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples
+from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
 
 KEEP_SECONDS = 1.0
 _MAX_VALUES = 2_000_000  # of all kept answers together; some 100 MB
@@ -53,6 +53,10 @@ class CachedReader:
     def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
         """As the reader's; never kept."""
         return self._reader.stream(query)
+
+    async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
+        """As the reader's; never kept."""
+        return await self._reader.values(query, deadline)
 
     def _land(self, query: SeriesQuery, flight: asyncio.Future[SeriesResult]) -> None:
         if query in self._flying and self._flying[query].answer is flight:

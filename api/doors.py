@@ -23,6 +23,18 @@ class ServiceCatalog(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RollupHealth:
+    """How a rolled-up level of the store stands: made up to `until`, windows that are due or to be made again."""
+
+    level: str
+    until: datetime | None
+    lag_s: float
+    missed_windows: int
+    late_windows: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
 class OwnHealth:
     """How OpsWatch itself stands. `reasons` why it is not ready (codes; empty when it is); ages in seconds."""
 
@@ -37,6 +49,7 @@ class OwnHealth:
     store_series: int
     started: datetime
     first_sample_due: datetime | None
+    rollups: tuple[RollupHealth, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

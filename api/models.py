@@ -130,6 +130,7 @@ class MeasurementAnswer(Answer):
     description: str
     tags: list[str]
     fields: list[FieldAnswer]
+    histograms: list[str] = Field(description="What has a histogram: ask for q of it, at any age.")
 
 
 class SchemaAnswer(Answer):
@@ -144,11 +145,26 @@ class OneSeries(Answer):
     values: list[float | int | str | None]
 
 
+class LevelAnswer(Answer):
+    """A stretch of time that was read from one level."""
+
+    level: str
+    start: str
+    stop: str
+
+
+class ValuesAnswer(Answer):
+    start: str
+    stop: str
+    values: list[str]
+
+
 class SeriesAnswer(Answer):
     start: str
     stop: str
     step_ms: int | None
-    level: str
+    level: str = Field(description="raw, 5m or 1h: the coarsest level that was read.")
+    levels: list[LevelAnswer] = Field(description="Which level was read for which stretch, oldest first.")
     time: list[int] | None = Field(
         default=None, description="Milliseconds at which the windows start; only with every."
     )

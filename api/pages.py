@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from api.doors import Doors, OwnHealth
+from api.doors import Doors, OwnHealth, RollupHealth
 from api.errors import status_of
 from api.keys import DOORS, IDENTITY
 from dashboards.boards import BoardContext, build_page
@@ -18,6 +18,7 @@ from dashboards.views import Fact
 from telemetry.errors import NotFound, OpsWatchError, Unauthenticated
 
 _RENDERER = Renderer()
+_TOO_MANY_MISSED = 12  # windows
 
 
 async def show_overview(request: web.Request) -> web.StreamResponse:
@@ -110,8 +111,23 @@ def _facts(own: OwnHealth, now: datetime, version: str) -> tuple[Fact, ...]:
             "critical" if own.spool_dropped_points else "",
         ),
         Fact("Store takes points", own.spool_trouble or "yes", "critical" if own.spool_trouble else ""),
+        *(_rollup_fact(one) for one in own.rollups),
         Fact("Log", own.log_rotation_status, "" if own.log_rotation_status == "healthy" else own.log_rotation_status),
     )
+
+
+def _rollup_fact(rollup: RollupHealth) -> Fact:
+    if rollup.until is None:
+        return Fact(f"Rollup {rollup.level}", "nothing to roll up yet")
+    text = f"made up to {rollup.until:%Y-%m-%d %H:%M} UTC"
+    if rollup.missed_windows:
+        text += f", {rollup.missed_windows:,} windows are due"
+    if rollup.late_windows:
+        text += f", {rollup.late_windows:,} are made again for late samples"
+    if rollup.failures:
+        text += f"; {rollup.failures:,} runs failed since start"
+    # A run a minute makes what is due; what waits for longer than a few is not being made.
+    return Fact(f"Rollup {rollup.level}", text, "warning" if rollup.missed_windows > _TOO_MANY_MISSED else "")
 
 
 def _html(text: str, status: int = 200) -> web.Response:

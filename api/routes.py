@@ -23,6 +23,7 @@ _PUBLIC, _VIEWER = Permission.PUBLIC, Permission.VIEWER
 _ADMIN = Permission.ADMIN
 _NAME = Parameter("name", "The service's name", required=True, place="path")
 _TOKEN = Parameter("name", "The token's name", required=True, place="path")
+_VALUES = Parameter("values", "Instead of series, which values there are: tag:NAME, field or measurement")
 _SHAPE = Parameter("shape", "long (the default): a row per value; wide: a column per field")
 
 ROUTE_TABLE: tuple[Route, ...] = (
@@ -34,7 +35,15 @@ ROUTE_TABLE: tuple[Route, ...] = (
     Route("GET", "/api/v1/services", services.list_services, _VIEWER, "Every service and its probes", ServicesAnswer),
     Route("GET", "/api/v1/services/{name}", services.show_service, _VIEWER, "One service", ServiceAnswer, (_NAME,)),
     Route("GET", "/api/v1/schema", series.show_schema, _VIEWER, "Measurements, tags and fields", SchemaAnswer),
-    Route("GET", "/api/v1/series", series.show_series, _VIEWER, "Series, raw or in windows", SeriesAnswer, PARAMETERS),
+    Route(
+        "GET",
+        "/api/v1/series",
+        series.show_series,
+        _VIEWER,
+        "Series, raw or in windows",
+        SeriesAnswer,
+        (*PARAMETERS, _VALUES),
+    ),
     Route(
         "GET",
         "/api/v1/export.csv",

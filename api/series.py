@@ -10,10 +10,10 @@ from aiohttp import web
 from api.columns import encoded
 from api.errors import json_response
 from api.keys import DOORS
-from api.models import FieldAnswer, MeasurementAnswer, SchemaAnswer
-from api.query_parameters import NANOSECONDS_PER_MILLISECOND, series_request
+from api.models import FieldAnswer, MeasurementAnswer, SchemaAnswer, ValuesAnswer
+from api.query_parameters import NANOSECONDS_PER_MILLISECOND, series_request, values_request
 from telemetry.schema import Registry
-from telemetry.series import SeriesResult, SeriesSamples, Window, window_starts
+from telemetry.series import Coverage, Quantile, SeriesResult, SeriesSamples, Window
 from telemetry.times import format_instant
 
 _SMALL = 20_000  # values
@@ -27,12 +27,22 @@ async def show_schema(request: web.Request) -> web.StreamResponse:
 async def show_series(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/series`."""
     doors = request.app[DOORS]
+    if "values" in request.query:
+        return await _show_values(request)
     asked = series_request(request.query, doors.registry, doors.clock.now())
     result = await doors.reader.read(asked.query)
     size = sum(len(one.values) for one in result.series)
     # A thread costs a millisecond, two million numbers on the event loop would cost everybody a second.
     body = _body(result) if size < _SMALL else await asyncio.to_thread(_body, result)
     return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+
+async def _show_values(request: web.Request) -> web.StreamResponse:
+    doors = request.app[DOORS]
+    query = values_request(request.query, doors.registry, doors.clock.now())
+    values = await doors.reader.values(query)
+    answer = ValuesAnswer(start=format_instant(query.start), stop=format_instant(query.stop), values=list(values))
+    return json_response(answer.model_dump())
 
 
 def _body(result: SeriesResult) -> bytes:
@@ -56,8 +66,9 @@ def schema_answer(registry: Registry) -> SchemaAnswer:
                         unit=field.unit,
                         description=field.description,
                     )
-                    for field in measurement.fields
+                    for field in measurement.plain_fields
                 ],
+                histograms=list(measurement.histograms),
             )
             for measurement in registry
         ]
@@ -75,14 +86,16 @@ def series_answer(result: SeriesResult) -> dict[str, Any]:
         "stop": format_instant(query.stop),
         "step_ms": None,
         "level": result.level,
+        "levels": [
+            {"level": part.level, "start": format_instant(part.start), "stop": format_instant(part.stop)}
+            for part in result.segments
+        ],
     }
-    if isinstance(query.shape, Window):
-        step = query.shape.step
-        answer["step_ms"] = step // NANOSECONDS_PER_MILLISECOND
-        answer["time"] = [
-            start // NANOSECONDS_PER_MILLISECOND for start in window_starts(query.start, query.stop, step)
-        ]
-        answer["series"] = [_named(one) | {"values": list(one.values)} for one in result.series]
+    if isinstance(query.shape, Window | Quantile | Coverage):
+        answer["step_ms"] = query.shape.step // NANOSECONDS_PER_MILLISECOND
+        answer["time"] = [start // NANOSECONDS_PER_MILLISECOND for start in query.axis]
+        covered = {"fn": "coverage"} if isinstance(query.shape, Coverage) else {}
+        answer["series"] = [_named(one) | covered | {"values": list(one.values)} for one in result.series]
     else:
         answer["series"] = [_named(one) | _in_milliseconds(one, warnings) for one in result.series]
     answer["warnings"] = warnings
@@ -90,8 +103,7 @@ def series_answer(result: SeriesResult) -> dict[str, Any]:
 
 
 def _named(one: SeriesSamples) -> dict[str, Any]:
-    function = None if one.function is None else one.function.value
-    return {"tags": dict(one.series.tags), "field": one.series.field, "fn": function}
+    return {"tags": dict(one.series.tags), "field": one.series.field, "fn": one.label}
 
 
 def _in_milliseconds(one: SeriesSamples, warnings: list[str]) -> dict[str, Any]:

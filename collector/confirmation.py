@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from collector.attempt import Attempt
 from collector.targets import ProbeSpec
 from telemetry.health import State, Verdict, verdict_of
+from telemetry.histogram import bucket_field, bucket_of
 from telemetry.points import FieldValue, Point
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime
 
@@ -89,6 +90,8 @@ def probe_point(spec: ProbeSpec, host: str, attempt: Attempt, memory: ProbeMemor
     fields: dict[str, FieldValue] = {
         "outcome": int(attempt.outcome),
         "latency_ms": attempt.latency_ms,
+        # For percentiles of times whose samples are no longer kept.
+        bucket_field("latency_ms", bucket_of(attempt.latency_ms)): 1,
         "state": int(memory.state),
         "streak": memory.streak,
         **{name: value for name, value in optional.items() if value is not None},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from embedded.rollup_sql import ROLLUP_SCHEMA
 from embedded.sql import SCHEMA, text_literal
 from telemetry.errors import StoreUnavailable
 
@@ -31,7 +32,7 @@ def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection
     except duckdb.Error as error:
         raise StoreUnavailable(_why(path, error), field="data_dir", value=str(path)) from error
     try:
-        for statement in (*_lock_down(path, options), *SCHEMA):
+        for statement in (*_lock_down(path, options), *SCHEMA, *ROLLUP_SCHEMA):
             connection.execute(statement)
     except duckdb.Error as error:
         connection.close()

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import duckdb
 
-from embedded.sql import TABLES
+from embedded.rollup import Reconciler, RollupLedger, transaction
+from embedded.sql import TABLES, WIDE_TABLES
 from embedded.writer import NANOSECONDS_PER_DAY, BatchWriter
-from telemetry.schema import MeasurementClass
+from telemetry.rollup import Retention
 from telemetry.times import from_datetime
 
 
 def delete_expired(
-    connection: duckdb.DuckDBPyConnection, retention: Mapping[MeasurementClass, timedelta], now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    retention: Retention,
+    ledger: RollupLedger,
+    reconciler: Reconciler,
+    now: datetime,
 ) -> int:
-    """Delete what is older than its class is kept; the freed blocks are used again. Returns the rows deleted."""
+    """Delete what is older than it is kept; the freed blocks are used again. Returns the rows deleted.
+
+    What a level is still to be made from stays until it is made. From when on a table is whole is kept beside it.
+    """
     deleted = 0
-    for measurement_class, age in retention.items():
-        table, bound = TABLES[measurement_class], from_datetime(now - age)
-        row = connection.execute(f"DELETE FROM {table} WHERE ts < {bound}").fetchone()
-        deleted += row[0] if row else 0
-        connection.execute(
-            f"DELETE FROM sorted_day WHERE table_name = '{table}' AND day < {bound // NANOSECONDS_PER_DAY}"
-        )
+    for table, age in _ages(retention).items():
+        bound = from_datetime(now - age)
+        needed = reconciler.holds_back(table)
+        bound = bound if needed is None else min(bound, needed)
+        with transaction(connection):
+            row = connection.execute(f"DELETE FROM {table} WHERE ts < {bound}").fetchone()
+            if not row or not row[0]:
+                continue
+            deleted += row[0]
+            day = bound // NANOSECONDS_PER_DAY
+            connection.execute(f"DELETE FROM sorted_day WHERE table_name = '{table}' AND day < {day}")
+            connection.execute(f"DELETE FROM kept WHERE table_name = '{table}'")
+            connection.execute(f"INSERT INTO kept VALUES ('{table}', {bound})")
+        ledger.note_kept(table, bound)
     return deleted
+
+
+def _ages(retention: Retention) -> dict[str, timedelta]:
+    ages = {table: retention.of_class(measurement_class) for measurement_class, table in TABLES.items()}
+    return ages | {table: retention.of_level(level) for level, table in WIDE_TABLES.items()}
 
 
 def closed_unsorted_days(

@@ -1,15 +1,18 @@
 """Series queries as DuckDB's SQL, from typed literals only. Pure.
 
 Tables: `series` (series_id, measurement, field, tags) names each series once; `raw`, `events` and `self`, one
-per measurement class, hold (ts, series_id, value, text), narrow and without a key.
+per measurement class, hold (ts, series_id, value, text), narrow and without a key; the levels made from `raw` are in
+`rollup_5m` and `rollup_1h`, wide rows with every aggregate of one series and window (`embedded/rollup_sql.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from telemetry.rollup import LEVELS, RAW
 from telemetry.schema import MeasurementClass
 from telemetry.series import (
+    GROWTH_LOOKBACK,
     AllOf,
     Equals,
     Exists,
@@ -18,9 +21,9 @@ from telemetry.series import (
     Not,
     OneOf,
     Predicate,
+    Segment,
     SeriesQuery,
-    Window,
-    window_starts,
+    ValuesQuery,
 )
 
 TABLES: dict[MeasurementClass, str] = {
@@ -28,6 +31,9 @@ TABLES: dict[MeasurementClass, str] = {
     MeasurementClass.EVENTS: "events",
     MeasurementClass.SELF: "self",
 }
+
+RAW_TABLE = TABLES[MeasurementClass.METRICS]
+WIDE_TABLES: dict[str, str] = {level.name: f"rollup_{level.name}" for level in LEVELS}
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS series
@@ -39,9 +45,6 @@ SCHEMA = (
     "CREATE TABLE IF NOT EXISTS sorted_day (table_name VARCHAR, day INTEGER)",
 )
 
-# How far back the sample is looked for that the first sample of a window has grown from (telemetry/series.py).
-LEAST_LOOKBACK = 300 * 1_000_000_000
-
 _AGGREGATES: dict[Function, str] = {
     Function.MIN: "min(value)",
     Function.MAX: "max(value)",
@@ -52,6 +55,16 @@ _AGGREGATES: dict[Function, str] = {
     Function.LAST: "arg_max(value, ts)",
     Function.INCREASE: "sum(grown)",
     Function.RATE: "sum(grown)",
+}
+_OF_WIDE_ROWS: dict[Function, str] = {
+    Function.MIN: "min(min)",
+    Function.MAX: "max(max)",
+    Function.MEAN: "sum(sum) / sum(count)",
+    Function.SUM: "sum(sum)",
+    Function.COUNT: "sum(count)::BIGINT",
+    Function.LAST: "arg_max(last, ts)",
+    Function.INCREASE: "sum(inc)",
+    Function.RATE: "sum(inc)",
 }
 _OF_COUNTERS = {Function.INCREASE, Function.RATE}
 
@@ -85,11 +98,10 @@ def condition(predicate: Predicate) -> str:
             return f"({_tag(tag)} IS NOT NULL)"
 
 
-def select_series(query: SeriesQuery) -> str:
-    """Which series the query means: (series_id, field, tags)."""
-    fields = ""
-    if query.fields:
-        fields = " AND field IN (" + ", ".join(text_literal(field) for field in query.fields) + ")"
+def select_series(query: SeriesQuery, unasked: Sequence[str] = ()) -> str:
+    """Which series the query means: (series_id, field, tags); where it names no field, all but the `unasked`."""
+    word, names = ("IN", query.fields) if query.fields else ("NOT IN", unasked)
+    fields = f" AND field {word} (" + ", ".join(map(text_literal, names)) + ")" if names else ""
     return (
         "SELECT series_id, field, tags FROM series"
         f" WHERE measurement = {text_literal(query.measurement)}{fields} AND {condition(query.where)}"
@@ -121,21 +133,61 @@ def select_latest(table: str, query: SeriesQuery, ids: Sequence[int]) -> str:
     )
 
 
-def select_windows(table: str, query: SeriesQuery, window: Window, ids: Sequence[int]) -> str:
-    """(series_id, number of the window, one column per function)."""
-    starts = window_starts(query.start, query.stop, window.step)
-    first, end = starts[0], starts[-1] + window.step
-    columns = ", ".join(_AGGREGATES[function] for function in window.functions)
-    number = f"(ts - ({first})) // {window.step}"
-    if not _OF_COUNTERS.intersection(window.functions):
-        return f"SELECT series_id, {number}, {columns} FROM {table} WHERE {_in_range(first, end, ids)} GROUP BY ALL"
-    lookback = first - max(window.step, LEAST_LOOKBACK)
+def select_windows(table: str, axis: range, functions: Sequence[Function], part: Segment, ids: Sequence[int]) -> str:
+    """(series_id, number of the window, one column per function) of one part of a query's windows, from its level.
+
+    `table` is where the samples are.
+    """
+    number = f"(ts - ({axis.start})) // {axis.step}"
+    if part.level == RAW:
+        return _select_windows_of_samples(table, number, functions, part, ids)
+    columns = ", ".join(_OF_WIDE_ROWS[function] for function in functions)
+    where = _in_range(part.start, part.stop, ids)
+    return f"SELECT series_id, {number}, {columns} FROM {WIDE_TABLES[part.level]} WHERE {where} GROUP BY ALL"
+
+
+def _select_windows_of_samples(
+    table: str, number: str, functions: Sequence[Function], part: Segment, ids: Sequence[int]
+) -> str:
+    columns = ", ".join(_AGGREGATES[function] for function in functions)
+    if not _OF_COUNTERS.intersection(functions):
+        where = _in_range(part.start, part.stop, ids)
+        return f"SELECT series_id, {number}, {columns} FROM {table} WHERE {where} AND value IS NOT NULL GROUP BY ALL"
+    grown = select_grown(table, part.start, part.stop, f"series_id IN {integer_list(ids)}")
+    return f"SELECT series_id, {number}, {columns} FROM ({grown}) GROUP BY ALL"
+
+
+def select_grown(table: str, start: int, stop: int, which: str) -> str:
+    """(series_id, ts, value, grown) of the samples in [start, stop): grown is what a counter has grown by since the
+    sample before, NULL where there is none at most GROWTH_LOOKBACK older (telemetry/series.py)."""
     # lag() sees the lookback; the outer WHERE then leaves only the range itself.
     return (
-        f"SELECT series_id, {number}, {columns} FROM (SELECT series_id, ts, value,"
-        " CASE WHEN value >= previous THEN value - previous WHEN previous IS NOT NULL THEN value END AS grown FROM"
-        " (SELECT series_id, ts, value, lag(value) OVER (PARTITION BY series_id ORDER BY ts) AS previous"
-        f" FROM {table} WHERE {_in_range(lookback, end, ids)})) WHERE ts >= {first} GROUP BY ALL"
+        "SELECT series_id, ts, value, CASE WHEN before IS NULL OR ts - before > "
+        f"{GROWTH_LOOKBACK} THEN NULL WHEN value >= previous THEN value - previous ELSE value END AS grown FROM"
+        " (SELECT series_id, ts, value, lag(value) OVER by_time AS previous, lag(ts) OVER by_time AS before"
+        f" FROM {table} WHERE ts >= {start - GROWTH_LOOKBACK} AND ts < {stop} AND {which} AND value IS NOT NULL"
+        f" WINDOW by_time AS (PARTITION BY series_id ORDER BY ts)) WHERE ts >= {start}"
+    )
+
+
+def select_quantiles(table: str, axis: range, quantiles: Sequence[float], members: Sequence[tuple[int, int]]) -> str:
+    """(group, number of the window, list of quantiles) by nearest rank; `members` are (series_id, group)."""
+    # Written out in decimals, for which DuckDB counts ranks exactly; a binary 0.07 of 100 would be the eighth.
+    shares = ", ".join(f"{quantile:.12f}" for quantile in quantiles)
+    pairs = ", ".join(f"({int(identifier)}, {int(group)})" for identifier, group in members)
+    return (
+        f"SELECT pool, (ts - ({axis.start})) // {axis.step}, quantile_disc(value, [{shares}]) FROM {table}"
+        f" JOIN (VALUES {pairs}) AS member(series_id, pool) USING (series_id)"
+        f" WHERE ts >= {axis.start} AND ts < {axis[-1] + axis.step} AND value IS NOT NULL GROUP BY ALL"
+    )
+
+
+def select_series_with_samples(table: str, query: ValuesQuery, measurements: Sequence[str]) -> str:
+    """(measurement, field, tags) of every series of these measurements with a row in the query's range."""
+    listed = ", ".join(text_literal(name) for name in measurements)
+    return (
+        f"SELECT measurement, field, tags FROM series WHERE measurement IN ({listed}) AND {condition(query.where)}"
+        f" AND series_id IN (SELECT DISTINCT series_id FROM {table} WHERE ts >= {query.start} AND ts < {query.stop})"
     )
 
 

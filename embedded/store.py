@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,13 +18,15 @@ import duckdb
 from embedded.engine import EngineOptions, open_engine
 from embedded.reader import QueryRunner
 from embedded.retention import closed_unsorted_days, delete_expired, sort_day
+from embedded.rollup import DAY, Reconciler, RollupLedger
 from embedded.writer import BatchWriter
 from telemetry.errors import QueryTimedOut, StoreUnavailable
 from telemetry.points import Point
 from telemetry.ports import DEFAULT_DEADLINE, WriteOutcome
-from telemetry.schema import MeasurementClass, Registry
-from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples
-from telemetry.times import format_duration
+from telemetry.rollup import LEVELS, Level, Retention
+from telemetry.schema import Registry
+from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
+from telemetry.times import NANOSECONDS_PER_SECOND, format_duration, from_datetime, to_datetime
 
 T = TypeVar("T")
 
@@ -32,9 +36,9 @@ _WAIT_FOR_STREAM = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedOptions:
-    """`retention` per class; `readers` is how many queries run at once, the others wait."""
+    """`readers` is how many queries run at once, the others wait."""
 
-    retention: Mapping[MeasurementClass, timedelta]
+    retention: Retention = field(default_factory=Retention)
     engine: EngineOptions = field(default_factory=EngineOptions)
     readers: int = 4
 
@@ -51,6 +55,19 @@ class StoreStatistics:
     longest_query_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class LevelStatus:
+    """How a rolled-up level stands; windows and failures are counted since open."""
+
+    level: str
+    until: datetime | None  # every window before it is made; None when there is none
+    lag_s: float
+    missed_windows: int
+    late_windows: int
+    made_windows: int
+    failures: int
+
+
 class EmbeddedStore:
     """Writes in one thread, reads in a few, each with a cursor of its own. Open it with `opened`."""
 
@@ -64,8 +81,10 @@ class EmbeddedStore:
         self._streams = asyncio.Semaphore(max(1, options.readers - 2))
         for _ in range(options.readers):
             self._cursors.put_nowait(self._connection.cursor())
-        self._writer = BatchWriter(self._connection, registry)
-        self._queries = QueryRunner(registry)
+        self._rollups = RollupLedger(self._connection)
+        self._reconciler = Reconciler(self._connection, self._rollups)
+        self._writer = BatchWriter(self._connection, registry, self._rollups)
+        self._queries = QueryRunner(registry, self._rollups)
 
     @classmethod
     @asynccontextmanager
@@ -83,11 +102,18 @@ class EmbeddedStore:
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
         """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
+        return await self._within(deadline, lambda cursor: self._queries.answer(cursor, query))
+
+    async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
+        """The values asked for, sorted. Raises as `read`."""
+        return await self._within(deadline, lambda cursor: self._queries.values(cursor, query))
+
+    async def _within(self, deadline: timedelta, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         try:
             async with asyncio.timeout(deadline.total_seconds()):
                 cursor = await self._cursors.get()
                 try:
-                    return await self._in_reader(cursor, lambda: self._queries.answer(cursor, query))
+                    return await self._in_reader(cursor, lambda: work(cursor))
                 finally:
                     self._cursors.put_nowait(cursor)
         except TimeoutError as error:
@@ -117,8 +143,47 @@ class EmbeddedStore:
             self._streams.release()
 
     async def delete_expired(self, now: datetime) -> int:
-        """Delete what is older than its class is kept; returns the rows deleted."""
-        return await self._in_writer(lambda: delete_expired(self._connection, self._options.retention, now))
+        """Delete what is older than it is kept, but nothing a level is still to be made from; returns the rows."""
+        return await self._in_writer(
+            lambda: delete_expired(self._connection, self._options.retention, self._rollups, self._reconciler, now)
+        )
+
+    async def roll_up(self, now: datetime) -> None:
+        """Make every window of every level that is due, and again those that late samples touched.
+
+        Piece by piece; writers get in between. Raises StoreUnavailable; what was made until then stays.
+        """
+        instant = from_datetime(now)
+        while await self._in_writer(lambda: self._reconciler.step(instant)):
+            pass
+
+    async def check_rollups(self, start: datetime, stop: datetime) -> int:
+        """Compare the counts of every level with those of its source, day by day.
+
+        Returns how many windows differ; they are made again by the next `roll_up`.
+        """
+        found = 0
+        days = range(from_datetime(start) // DAY * DAY, from_datetime(stop), DAY)
+        for level, day in product(LEVELS, days):
+            found += await self._in_writer(partial(self._reconciler.check, level, day, day + DAY))
+        return found
+
+    def rollup_status(self, now: datetime) -> tuple[LevelStatus, ...]:
+        """How each level stands; asks no query."""
+        instant = from_datetime(now)
+        return tuple(self._level_status(level, instant) for level in LEVELS)
+
+    def _level_status(self, level: Level, now: int) -> LevelStatus:
+        until, statistics = self._rollups.until(level), self._reconciler.statistics[level.name]
+        return LevelStatus(
+            level=level.name,
+            until=None if until is None else to_datetime(until),
+            lag_s=0.0 if until is None else max(0, now - until) / NANOSECONDS_PER_SECOND,
+            missed_windows=self._reconciler.missed(level, now),
+            late_windows=len(self._rollups.stale(level)),
+            made_windows=statistics.made_windows,
+            failures=statistics.failures,
+        )
 
     async def sort_closed_days(self, now: datetime) -> int:
         """Rewrite in order what was written on days that are over; returns the days. Writers get in between days."""

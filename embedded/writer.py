@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from embedded.sql import TABLES
+from embedded.rollup import RollupLedger
+from embedded.rollup_sql import mark_stale
+from embedded.sql import RAW_TABLE, TABLES
 from telemetry.points import FieldValue, Point, Tags
 from telemetry.ports import WRITTEN, Refused, WriteOutcome, WriteStatus
-from telemetry.schema import Registry
+from telemetry.schema import FieldKind, Registry
 
 NANOSECONDS_PER_DAY = 86_400 * 1_000_000_000
 
@@ -39,6 +41,10 @@ class TableBatch:
     fresh: list[Row] = field(default_factory=list)
     late: dict[tuple[int, int], Row] = field(default_factory=dict)
 
+    def times(self) -> list[int]:
+        """The times of all its rows, in ns."""
+        return [*(row[0] for row in self.fresh), *(time for _, time in self.late)]
+
 
 @dataclass(slots=True)
 class WriterStatistics:
@@ -51,16 +57,17 @@ class WriterStatistics:
 class BatchWriter:
     """Owns the writing connection; every method runs in the store's writer thread."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, registry: Registry) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, registry: Registry, ledger: RollupLedger) -> None:
         self._connection = connection
-        self._tables = {measurement.name: TABLES[measurement.measurement_class] for measurement in registry}
+        self._registry = registry
+        self._ledger = ledger
         self._series: dict[tuple[str, Tags], dict[str, SeriesEntry]] = {}
         self._created: list[tuple[int, str, str, dict[str, str], tuple[str, Tags]]] = []
         self._next_identifier = 1
         self._sorted_days: dict[str, set[int]] = {table: set() for table in TABLES.values()}
         self.statistics = WriterStatistics()
         self._load()
-        self._appenders = {table: connection.appender(table) for table in (*TABLES.values(), "series")}
+        self._appenders = {table: connection.appender(table) for table in (*TABLES.values(), "series", "series_kind")}
         connection.execute("CREATE TEMP TABLE late (ts BIGINT, series_id INTEGER, value DOUBLE, text VARCHAR)")
         self._late_appender = connection.appender("late")
 
@@ -103,16 +110,31 @@ class BatchWriter:
             self._next_identifier = max(self._next_identifier, identifier + 1)
         for table, day in self._connection.execute("SELECT table_name, day FROM sorted_day").fetchall():
             self._sorted_days[table].add(day)
+        self._load_kinds([(identifier, self._kind(measurement, name)) for identifier, measurement, name, _ in rows])
+
+    def _load_kinds(self, kinds: list[tuple[int, str]]) -> None:
+        # Another version, or another learned schema, may have called them otherwise.
+        if set(kinds) != set(self._connection.execute("SELECT series_id, kind FROM series_kind").fetchall()):
+            self._connection.execute("DELETE FROM series_kind")
+            appender = self._connection.appender("series_kind")
+            appender.append_rows(kinds)
+            appender.flush()
+
+    def _kind(self, measurement: str, name: str) -> str:
+        known = self._registry.get(measurement)
+        field = None if known is None else known.field(name)
+        return (FieldKind.UNTYPED if field is None else field.kind).value
 
     def _sort_out(self, points: Sequence[Point]) -> tuple[dict[str, TableBatch], list[Refused], int]:
         batches: dict[str, TableBatch] = {}
         refused: list[Refused] = []
         values = 0
         for point in points:
-            table = self._tables.get(point.measurement)
-            if table is None:
+            measurement = self._registry.get(point.measurement)
+            if measurement is None:
                 refused.append(Refused(point, f"measurement {point.measurement!r} is not registered"))
                 continue
+            table = TABLES[measurement.measurement_class]
             batch = batches.get(table)
             if batch is None:
                 batch = batches[table] = TableBatch()
@@ -149,7 +171,14 @@ class BatchWriter:
         if self._created:
             self._appenders["series"].append_rows([row[:4] for row in self._created])
             self._appenders["series"].flush()
-        touched = [(table, day) for table, batch in batches.items() for day in self._unsort(table, batch)]
+            self._appenders["series_kind"].append_rows(
+                [(identifier, self._kind(measurement, name)) for identifier, measurement, name, _, _ in self._created]
+            )
+            self._appenders["series_kind"].flush()
+        unsorted = [(table, day) for table, batch in batches.items() for day in self._unsort(table, batch)]
+        stale = self._ledger.touched_by(batches[RAW_TABLE].times()) if RAW_TABLE in batches else {}
+        for level, windows in stale.items():
+            self._connection.execute(mark_stale(level, windows))
         for table, batch in batches.items():
             if batch.fresh:
                 appender = self._appenders[table]
@@ -158,7 +187,8 @@ class BatchWriter:
             if batch.late:
                 self._replace(table, list(batch.late.values()))
         self._connection.execute("COMMIT")
-        for table, day in touched:
+        self._ledger.note_stale(stale)
+        for table, day in unsorted:
             self.forget_sorted(table, day)
 
     def _replace(self, table: str, rows: list[Row]) -> None:

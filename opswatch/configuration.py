@@ -78,13 +78,13 @@ class RetentionTimes(_Model):
     five_minutes: Retention | None = Field(
         default=None,
         alias="5m",
-        description="By 5 minutes. Checked, without effect yet.",
+        description="Metrics by 5 minutes; at least as long as `raw`.",
         examples=["180d"],
     )
     one_hour: Retention | None = Field(
         default=None,
         alias="1h",
-        description="By the hour. Checked, without effect yet.",
+        description="Metrics by the hour; at least as long as `5m`.",
         examples=["1095d"],
     )
     events: Retention | None = Field(default=None, description="Changes of state, restarts.", examples=["400d"])

@@ -6,8 +6,10 @@ These look at the values as they were read, not at the models: so they find what
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from opswatch.configuration_faults import fault_at
@@ -39,6 +41,7 @@ def check(document: Document, source: str, interval: timedelta) -> list[Fault]:
     found = [
         *_duplicates(document, source, services, "service"),
         *_dependencies(document, source, services),
+        *_retention_order(document, source),
     ]
     defaults = _defaults(document, interval)
     found += _default_times(document, source, defaults)
@@ -48,6 +51,25 @@ def check(document: Document, source: str, interval: timedelta) -> list[Fault]:
         for place, probe in probes:
             found += _probe_faults(document, source, place, probe, defaults)
     return found
+
+
+def _retention_order(document: Document, source: str) -> Iterator[Fault]:
+    # Queries take the coarser level for the past: where that were deleted first, they would miss what is still there.
+    path: Path = ("storage", "retention")
+    times: Any = document.value
+    for key in path:
+        times = times.get(key) if isinstance(times, dict) else None
+    if not isinstance(times, dict):
+        return
+    written = []
+    for level in ("raw", "5m", "1h"):
+        with suppress(BadValue):  # which is a fault of its own
+            if times.get(level) is not None:
+                written.append((level, duration_of(times[level])))
+    for (finer, kept), (coarser, longer) in pairwise(written):
+        if longer < kept:
+            message = f"{quoted(times[coarser])} is shorter than {finer}, {quoted(times[finer])}"
+            yield fault_at(document, source, (*path, coarser), message, f"keep {coarser} at least as long as {finer}")
 
 
 def _items(value: Any, keys: Path, path: Path = ()) -> list[tuple[Path, Any]]:

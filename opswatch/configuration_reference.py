@@ -29,7 +29,6 @@ from opswatch.configuration_faults import LATER_KEYS, LATER_VALUES
 from opswatch.configuration_targets import DEFAULT_RETENTION
 from opswatch.configuration_writer import STARTER
 from opswatch.environment import SECRETS, VARIABLES
-from telemetry.schema import MeasurementClass
 from telemetry.times import format_duration
 
 FILE = Path(__file__).parent.parent / "docs" / "configuration.md"
@@ -61,9 +60,11 @@ _EFFECTIVE: dict[tuple[type[BaseModel], str], str] = {
     (Defaults, "success_threshold"): "`1`",
     **{(HttpProbe, key): f"`defaults.{key}`" for key in Defaults.model_fields},
     (Expectations, "status"): "`[200-299]`",
-    (RetentionTimes, "raw"): f"`{format_duration(DEFAULT_RETENTION[MeasurementClass.METRICS])}`",
-    (RetentionTimes, "events"): f"`{format_duration(DEFAULT_RETENTION[MeasurementClass.EVENTS])}`",
-    (RetentionTimes, "self"): f"`{format_duration(DEFAULT_RETENTION[MeasurementClass.SELF])}`",
+    (RetentionTimes, "raw"): f"`{format_duration(DEFAULT_RETENTION.raw)}`",
+    (RetentionTimes, "5m"): f"`{format_duration(DEFAULT_RETENTION.five_minutes)}`",
+    (RetentionTimes, "1h"): f"`{format_duration(DEFAULT_RETENTION.one_hour)}`",
+    (RetentionTimes, "events"): f"`{format_duration(DEFAULT_RETENTION.events)}`",
+    (RetentionTimes, "self"): f"`{format_duration(DEFAULT_RETENTION.own)}`",
 }
 
 _INTRODUCTION = """\

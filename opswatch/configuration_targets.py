@@ -29,13 +29,9 @@ from opswatch.configuration import (
     Service,
 )
 from opswatch.configuration_checks import ProbeDefaults
-from telemetry.schema import MeasurementClass
+from telemetry.rollup import Retention
 
-DEFAULT_RETENTION: Mapping[MeasurementClass, timedelta] = {
-    MeasurementClass.METRICS: timedelta(days=7),
-    MeasurementClass.EVENTS: timedelta(days=400),
-    MeasurementClass.SELF: timedelta(days=31),
-}
+DEFAULT_RETENTION = Retention()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +49,17 @@ def services_of(configuration: Configuration, surroundings: Surroundings) -> tup
     return tuple(_service(service, defaults, surroundings) for service in configuration.services)
 
 
-def retention_of(times: RetentionTimes) -> dict[MeasurementClass, timedelta]:
-    """How long each class is kept, with every default filled in."""
-    written = {
-        MeasurementClass.METRICS: times.raw,
-        MeasurementClass.EVENTS: times.events,
-        MeasurementClass.SELF: times.own,
-    }
-    return {name: written[name] or age for name, age in DEFAULT_RETENTION.items()}
+def retention_of(times: RetentionTimes) -> Retention:
+    """How long everything is kept; a coarser level, where nothing is written, at least as long as the finer one."""
+    raw = times.raw or DEFAULT_RETENTION.raw
+    five_minutes = times.five_minutes or max(raw, DEFAULT_RETENTION.five_minutes)
+    return Retention(
+        raw=raw,
+        five_minutes=five_minutes,
+        one_hour=times.one_hour or max(five_minutes, DEFAULT_RETENTION.one_hour),
+        events=times.events or DEFAULT_RETENTION.events,
+        own=times.own or DEFAULT_RETENTION.own,
+    )
 
 
 def _probe_defaults(written: Defaults, interval: timedelta) -> ProbeDefaults:

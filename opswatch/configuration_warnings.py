@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from opswatch.configuration import Configuration, HttpProbe
 from opswatch.environment import Environment
 from opswatch.yaml_document import Document, Path
 from telemetry.times import format_duration
+
+# A counter's window is made from the hour before it as well, and what is late is mostly later than a minute.
+SHORTEST_REPAIR = timedelta(hours=3)
 
 
 def warnings_of(
@@ -48,9 +52,12 @@ def _without_effect(configuration: Configuration, written: frozenset[str], envir
         yield f"{', '.join(wanted)}: alerting is not available in this version yet; nobody is told anything"
     if configuration.allow_private:
         yield "allow_private has no effect yet: webhooks are not available in this version"
-    retention = configuration.storage.retention
-    if retention.five_minutes is not None or retention.one_hour is not None:
-        yield "storage.retention: `5m` and `1h` have no effect yet: this version keeps metrics as they were taken"
+    raw = configuration.storage.retention.raw
+    if raw is not None and raw < SHORTEST_REPAIR:
+        yield (
+            f"storage.retention.raw: {format_duration(raw)} is less than {format_duration(SHORTEST_REPAIR)}:"
+            " samples that come late do not get into the rolled-up levels"
+        )
 
 
 def _probe_warnings(configuration: Configuration, document: Document) -> Iterator[str]:

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 SELF_INTERVAL = timedelta(seconds=10)
 _HOUSEKEEPING = timedelta(hours=1)
+_ROLLUPS = timedelta(minutes=1)
+_OLDEST_CHECKED = 30  # days
 # A new probe need not wait for its place in a long interval before people see something of it; but not all at once.
 _FIRST_WITHIN = timedelta(seconds=5)
 _SECOND_HOST_SAMPLE = timedelta(seconds=1)
@@ -36,7 +38,10 @@ def plan(
 
 
 def plan_housekeeping(scheduler: Scheduler, store: EmbeddedStore, clock: Clock) -> None:
-    """Plan what keeps the store small; a few minutes past the hour, when a day that is over has its last points."""
+    """Plan what keeps the store small and its levels whole.
+
+    Retention and order a few minutes past the hour, when a day that is over has its last points.
+    """
 
     async def retention() -> None:
         deleted = await store.delete_expired(clock.now())
@@ -48,6 +53,24 @@ def plan_housekeeping(scheduler: Scheduler, store: EmbeddedStore, clock: Clock) 
         if days:
             logger.info("closed days rewritten in order", extra={"days": days})
 
+    async def rollups() -> None:
+        await store.roll_up(clock.now())
+
+    days_checked = 0
+
+    async def coverage() -> None:
+        # The newest day each time, and of the older ones another each time: an error is found and mended within days.
+        nonlocal days_checked
+        now = clock.now()
+        older = now - timedelta(days=2 + days_checked % _OLDEST_CHECKED)
+        days_checked += 1
+        found = await store.check_rollups(now - timedelta(days=1), now)
+        found += await store.check_rollups(older, older + timedelta(days=1))
+        if found:
+            logger.warning("rolled-up windows differ from their samples; they are made again", extra={"windows": found})
+
+    scheduler.add(Job("rollups", rollups, _ROLLUPS, timedelta(seconds=17), first=timedelta(seconds=5)))
+    scheduler.add(Job("rollup coverage", coverage, _HOUSEKEEPING, timedelta(minutes=19), first=timedelta(minutes=3)))
     scheduler.add(Job("retention", retention, _HOUSEKEEPING, timedelta(minutes=7), first=timedelta(minutes=1)))
     scheduler.add(Job("sort closed days", order, _HOUSEKEEPING, timedelta(minutes=11), first=timedelta(minutes=2)))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from api.doors import OwnHealth
+from api.doors import OwnHealth, RollupHealth
 from collector.collect import Collector
 from collector.process import ProcessSampler
 from collector.spool import Spool, oldest_age_seconds
@@ -56,6 +56,7 @@ class SelfWatch:
             self._collector_point(time),
             await self._spool_point(time),
             self._store_point(time),
+            *self._rollup_points(now, time),
         )
         await self._parts.collector.keep(self._points)
 
@@ -82,6 +83,17 @@ class SelfWatch:
             store_series=int(store.get("series", 0)),
             started=self._started,
             first_sample_due=self.first_sample_due,
+            rollups=tuple(
+                RollupHealth(
+                    level=one.level,
+                    until=one.until,
+                    lag_s=one.lag_s,
+                    missed_windows=one.missed_windows,
+                    late_windows=one.late_windows,
+                    failures=one.failures,
+                )
+                for one in self._parts.store.rollup_status(self._clock.now())
+            ),
         )
 
     def exposition(self) -> bytes:
@@ -119,6 +131,19 @@ class SelfWatch:
             "refused_points": self._parts.spool.refused_points,
         }
         return self._point("opswatch_spool", time, fields)
+
+    def _rollup_points(self, now: datetime, time: int) -> list[Point]:
+        points = []
+        for one in self._parts.store.rollup_status(now):
+            fields: dict[str, FieldValue] = {
+                "lag_s": one.lag_s,
+                "missed_windows": one.missed_windows,
+                "late_windows": one.late_windows,
+                "made_windows": one.made_windows,
+                "failures": one.failures,
+            }
+            points.append(self._point("opswatch_rollup", time, fields, level=one.level))
+        return points
 
     def _store_point(self, time: int) -> Point:
         statistics = self._parts.store.take_statistics()

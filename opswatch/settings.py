@@ -27,7 +27,7 @@ from opswatch.configuration_warnings import warnings_of
 from opswatch.environment import SECRETS, VARIABLES, Environment
 from opswatch.yaml_document import decode, parse_document
 from telemetry.errors import ConfigurationError, Fault
-from telemetry.schema import MeasurementClass
+from telemetry.rollup import Retention
 
 DEFAULT_CONFIG_FILE = Path("opswatch.yaml")
 ENVIRONMENT = "environment"
@@ -64,7 +64,7 @@ class Settings:
     tls: TlsSettings | None
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     allow_private: tuple[IPv4Network | IPv6Network, ...]
-    retention: Mapping[MeasurementClass, timedelta]  # of every class
+    retention: Retention
     host_enabled: bool
     host_interval: timedelta
     collection_enabled: bool  # false: nothing is sampled or probed, what is there is shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from telemetry.histogram import BOUNDS, bucket_field
 from telemetry.schema import Field, FieldKind, FieldType, Measurement, MeasurementClass, Registry
 
 
@@ -23,6 +24,21 @@ def _state(name: str, description: str) -> Field:
 
 def _seconds_in(name: str, description: str) -> Field:
     return Field(name, FieldType.FLOAT, FieldKind.DURATION, "s", description)
+
+
+def _buckets(name: str, unit: str) -> tuple[Field, ...]:
+    return tuple(
+        Field(
+            bucket_field(name, bound),
+            FieldType.INTEGER,
+            FieldKind.HISTOGRAM,
+            "1",
+            f"values of {name} up to {bound:g} {unit}",
+            name,
+            bound,
+        )
+        for bound in BOUNDS
+    )
 
 
 _METRICS, _SELF = MeasurementClass.METRICS, MeasurementClass.SELF
@@ -173,9 +189,46 @@ PROBE = Measurement(
         _state("state", "confirmed: 0 down, 1 degraded, 2 up, 3 unknown"),
         _state("streak", "attempts in a row that argue against the confirmed state"),
         *(_seconds_in(f"{word}_s", f"seconds accounted as {word}") for word in ("up", "degraded", "down", "unknown")),
+        *_buckets("latency_ms", "ms"),
     ),
     50_000,
     "One attempt of one probe, with the confirmed state after it",
+)
+APP = Measurement(
+    "app",
+    _METRICS,
+    ("instance", "service"),
+    (
+        _counter("events", "1", "events processed since start"),
+        _counter("errors", "1", "events that failed since start"),
+        Field("latency_ms_sum", FieldType.FLOAT, FieldKind.DURATION, "ms", "of the events since the previous point"),
+        Field("latency_ms_count", FieldType.INTEGER, FieldKind.DURATION, "1", "events since the previous point"),
+        *_buckets("latency_ms", "ms"),
+    ),
+    10_000,
+    "What a service says of its own work",
+)
+APP_ERRORS = Measurement(
+    "app_errors",
+    _METRICS,
+    ("kind", "service"),
+    (_counter("errors", "1", "failures of this kind since start"),),
+    10_000,
+    "Failures that a service counts, by kind",
+)
+OPSWATCH_ROLLUP = Measurement(
+    "opswatch_rollup",
+    _SELF,
+    ("host", "level"),
+    (
+        _gauge("lag_s", "s", "how far the level is behind the clock"),
+        _amount("missed_windows", "1", "windows that are due and not made yet"),
+        _amount("late_windows", "1", "windows that late samples touched and that are to be made again"),
+        _counter("made_windows", "1", "windows made since start, those made again included"),
+        _counter("failures", "1", "runs that failed since start"),
+    ),
+    100,
+    "The rollups of the store, by level",
 )
 OPSWATCH_PROCESS = Measurement(
     "opswatch_process",
@@ -247,9 +300,12 @@ BUILT_IN = Registry(
         SYSTEM,
         CGROUP,
         PROBE,
+        APP,
+        APP_ERRORS,
         OPSWATCH_PROCESS,
         OPSWATCH_COLLECTOR,
         OPSWATCH_SPOOL,
         OPSWATCH_STORE,
+        OPSWATCH_ROLLUP,
     )
 )

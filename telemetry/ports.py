@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from telemetry.points import Point
-from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples
+from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
 
 DEFAULT_DEADLINE = timedelta(seconds=30)
 
@@ -66,5 +66,29 @@ class SeriesReader(Protocol):
 
         Slices come tag set by tag set, oldest first; closing the iterator stops the engine. `Raw.limit` is
         per series. Raises as `read`, at the first slice or in the middle.
+        """
+        ...
+
+    async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
+        """The values asked for, sorted. Raises as `read`."""
+        ...
+
+
+class TableForm(Enum):
+    """How an export is written. `LONG` has a row per value, `WIDE` a row per time with a column per field."""
+
+    CSV_LONG = "csv long"
+    CSV_WIDE = "csv wide"
+    PARQUET_LONG = "parquet long"
+    PARQUET_WIDE = "parquet wide"
+
+
+class TableExporter(Protocol):
+    """Writes the answer to a query as a file, faster than a reader could hand out its rows."""
+
+    def export(self, query: SeriesQuery, form: TableForm) -> AsyncGenerator[bytes]:
+        """The file in pieces of bounded size, with flat memory; closing the iterator stops the engine.
+
+        Raises as `SeriesReader.read`, before the first piece or in the middle.
         """
         ...

@@ -40,19 +40,26 @@ class FieldKind(StrEnum):
     GAUGE = "gauge"
     COUNTER = "counter"
     STATE = "state"
-    DURATION = "duration"  # seconds spent in something since the previous point: sums
+    DURATION = "duration"  # an amount since the previous point, as seconds spent in something: sums
+    HISTOGRAM = "histogram"  # a bucket: how many values fell into it since the previous point (telemetry/histogram.py)
+    UNTYPED = "untyped"  # nobody has said what it is
     TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`unit` in UCUM-like words: `percent`, `bytes`, `ms`, `s`, `1`, `days`."""
+    """`unit` in UCUM-like words: `percent`, `bytes`, `ms`, `s`, `1`, `days`.
+
+    A bucket says whose histogram it is of (`histogram`, the name of that value) and its `upper_bound`.
+    """
 
     name: str
     type: FieldType
     kind: FieldKind
     unit: str = "1"
     description: str = ""
+    histogram: str = ""
+    upper_bound: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,20 @@ class Measurement:
     def field(self, name: str) -> Field | None:
         """The field of this name, or None."""
         return next((field for field in self.fields if field.name == name), None)
+
+    @property
+    def plain_fields(self) -> tuple[Field, ...]:
+        """The fields without the buckets of histograms, which nobody reads one by one."""
+        return tuple(field for field in self.fields if field.kind is not FieldKind.HISTOGRAM)
+
+    def buckets(self, histogram: str) -> tuple[Field, ...]:
+        """The buckets of the histogram of this name, by bound; none when it has none."""
+        return tuple(field for field in self.fields if field.histogram == histogram != "")
+
+    @property
+    def histograms(self) -> tuple[str, ...]:
+        """The names of what has a histogram."""
+        return tuple(dict.fromkeys(field.histogram for field in self.fields if field.histogram))
 
 
 class Registry:

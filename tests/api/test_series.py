@@ -35,6 +35,7 @@ async def test_windows_share_one_axis(world: World) -> None:
         "stop": "2026-11-24T12:00:00Z",
         "step_ms": 60_000,
         "level": "raw",
+        "levels": [{"level": "raw", "start": "2026-11-24T11:55:00Z", "stop": "2026-11-24T12:00:00Z"}],
         "time": [first + 60_000 * number for number in range(5)],
         "series": [
             {"tags": {"host": "h1", "interface": name}, "field": "bytes_sent", "fn": function, "values": values}
@@ -116,6 +117,62 @@ async def test_a_time_is_understood_however_it_is_written(world: World, start: s
     assert body["start"] == "2026-11-24T11:00:00Z"
 
 
+async def test_groups_and_the_greatest_of_them(world: World) -> None:
+    """`group_by` makes one series for all that agree in a tag, `top` leaves the greatest."""
+    await world.write(net(-50, 1), net(-50, 2, "lo"), net(-40, 9, "eth1"))
+    asked = {"measurement": "net", "field": "bytes_sent", "start": "-1m", "every": "range", "fn": "max"}
+    grouped = await series(world, **asked, group_by="host", group_fn="sum")
+    over_all = await series(world, **asked, group_by="")
+    top = await series(world, **asked, top="2")
+
+    assert [(one["tags"], one["values"]) for one in grouped["series"]] == [({"host": "h1"}, [12])]
+    assert [(one["tags"], one["values"]) for one in over_all["series"]] == [({}, [9])]
+    assert [one["tags"]["interface"] for one in top["series"]] == ["eth1", "lo"]
+
+
+async def test_quantiles_bear_the_name_people_give_them(world: World) -> None:
+    """`q` is a value per window and quantile, by nearest rank; a histogram without samples answers from its buckets."""
+    await world.write(*(net(second, second + 101) for second in range(-100, 0)))
+    await world.write(Point.of("app", {"service": "a"}, {"latency_ms_le_200": 9, "latency_ms_le_1000": 1}, NOW_NS - 1))
+    asked = {"start": "-1000s", "every": "range"}
+    exact = await series(world, measurement="net", field="bytes_sent", q=["0.5", "0.999"], **asked)
+    counted = await series(world, measurement="app", field="latency_ms", q="0.95", **asked)
+
+    assert [(one["fn"], one["values"]) for one in exact["series"]] == [("p50", [50]), ("p99.9", [100])]
+    assert [(one["field"], one["fn"], one["values"]) for one in counted["series"]] == [("latency_ms", "p95", [1000.0])]
+
+
+async def test_coverage_counts_to_nought(world: World) -> None:
+    """`fn=coverage`: how many samples each window has, 0 where there is none."""
+    await world.write(net(-290, 1), net(-110, 1))
+    body = await series(world, measurement="net", field="bytes_sent", start="-5m", every="1m", fn="coverage")
+
+    assert [(one["fn"], one["values"]) for one in body["series"]] == [("coverage", [1, 0, 0, 1, 0])]
+
+
+@pytest.mark.parametrize(
+    ("values", "parameters", "expected"),
+    [
+        ("tag:interface", {"measurement": "net"}, ["eth0", "lo"]),
+        ("tag:interface", {"measurement": "net", "where": "interface~:^l"}, ["lo"]),
+        ("tag:interface", {"measurement": "net", "limit": "1"}, ["eth0"]),
+        ("tag:interface", {"measurement": "net", "start": "-10s"}, ["eth0"]),
+        ("field", {"measurement": "net"}, ["bytes_sent"]),
+        ("measurement", {}, ["app", "net"]),
+        ("measurement", {"start": "-10s"}, ["net"]),
+    ],
+)
+async def test_values_are_those_with_samples_in_the_range(
+    world: World, values: str, parameters: dict[str, str], expected: list[str]
+) -> None:
+    """`values=tag:NAME`, `field` or `measurement`: what a list to choose from needs."""
+    await world.write(net(-5, 1), net(-50, 1, "lo"))
+    await world.write(Point.of("app", {"service": "a"}, {"latency_ms_le_200": 9}, NOW_NS - 50 * SECOND))
+    answer = await world.get("/api/v1/series", values=values, **parameters)
+
+    assert (answer.status, (await answer.json())["values"]) == (200, expected)
+
+
 @pytest.mark.parametrize(
     ("parameters", "status", "field", "words"),
     [
@@ -144,9 +201,31 @@ async def test_a_time_is_understood_however_it_is_written(world: World, start: s
         ({"measurement": "cpu", "latest": "perhaps"}, 400, "latest", "true or false"),
         ({"measurement": ["cpu", "mem"]}, 400, "measurement", "more than once"),
         ({"measurement": "cpu", "feild": "x"}, 400, "feild", "did you mean field?"),
-        ({"measurement": "cpu", "group_by": "host"}, 400, "group_by", "not available in this version"),
-        ({"measurement": "cpu", "top": "5"}, 400, "top", "not available in this version"),
-        ({"measurement": "cpu", "q": "0.9"}, 400, "q", "not available in this version"),
+        ({"measurement": "cpu", "group_by": "host"}, 400, "group_by", "every=5m"),
+        ({"measurement": "cpu", "every": "5m", "group_by": "hots"}, 422, "group_by", "did you mean host?"),
+        ({"measurement": "cpu", "every": "5m", "group_fn": "max"}, 400, "group_fn", "group_by"),
+        (
+            {"measurement": "cpu", "every": "5m", "group_by": "host", "group_fn": "mx"},
+            400,
+            "group_fn",
+            "did you mean max?",
+        ),
+        ({"measurement": "cpu", "top": "5"}, 422, "top", "windows or latest"),
+        ({"measurement": "cpu", "every": "5m", "top": "0"}, 422, "top", "from 1 to"),
+        ({"measurement": "cpu", "every": "5m", "top": "-1"}, 400, "top", "whole number"),
+        ({"measurement": "cpu", "q": "0.9"}, 400, "q", "every=5m"),
+        ({"measurement": "cpu", "every": "5m", "q": "1.1"}, 422, "q", "from 0 to 1"),
+        ({"measurement": "cpu", "every": "5m", "q": "nan"}, 422, "q", "from 0 to 1"),
+        ({"measurement": "cpu", "every": "5m", "q": "0.9", "fn": "max"}, 400, "q", "instead of fn"),
+        ({"measurement": "cpu", "every": "5m", "q": ["0.1"] + [f"0.{n}" for n in range(11, 30)]}, 422, "q", "times"),
+        (
+            {"measurement": "cpu", "every": "5m", "q": "0.9", "group_by": "host", "group_fn": "max"},
+            422,
+            "group_fn",
+            "taking",
+        ),
+        ({"measurement": "cpu", "every": "5m", "fn": ["coverage", "max"]}, 400, "fn", "stands alone"),
+        ({"measurement": "app", "every": "5m", "field": "latency_ms"}, 422, "field", "ask for q"),
         ({"measurement": "x" * 5_000}, 404, "measurement", "there is no measurement"),
     ],
 )
@@ -195,3 +274,25 @@ async def test_the_schema_names_everything_that_can_be_asked(world: World) -> No
     assert {field["name"]: (field["type"], field["kind"], field["unit"]) for field in found["fields"]}[
         "bytes_sent"
     ] == ("integer", "counter", "bytes")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "field", "words"),
+    [
+        ({"measurement": "cpu", "values": "tags"}, 400, "values", "tag:NAME"),
+        ({"measurement": "cpu", "values": "tag:hots"}, 422, "values", "did you mean host?"),
+        ({"measurement": "cpu", "values": "tag"}, 422, "values", "values=tag:service"),
+        ({"values": "tag:host"}, 400, "measurement", "measurement=cpu"),
+        ({"values": "measurement", "where": "host:a"}, 400, "where", "measurement"),
+        ({"measurement": "cpu", "values": "field", "every": "5m"}, 400, "every", "values"),
+    ],
+)
+async def test_a_question_for_values_that_makes_no_sense_is_refused_by_name(
+    world: World, parameters: dict[str, str], status: int, field: str, words: str
+) -> None:
+    """What is wrong, and the way out."""
+    answer = await world.get("/api/v1/series", **parameters)
+    error = (await answer.json())["error"]
+
+    assert (answer.status, error["field"]) == (status, field)
+    assert words in error["message"]

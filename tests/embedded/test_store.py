@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,8 +11,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from embedded.engine import EngineOptions, open_engine
 from embedded.store import EmbeddedOptions, EmbeddedStore
@@ -21,29 +18,22 @@ from telemetry.errors import InvalidQuery, QueryTimedOut, QueryTooLarge, StoreUn
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.ports import WriteStatus
-from telemetry.schema import MeasurementClass
 from telemetry.series import (
-    AllOf,
     Equals,
-    Exists,
     Function,
     Latest,
     Matches,
-    Not,
-    OneOf,
-    Predicate,
     Raw,
     SeriesQuery,
     SeriesSamples,
     Window,
 )
-from tests.oracle import evaluate
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 START = int(NOW.timestamp()) * SECOND
-OPTIONS = EmbeddedOptions({MeasurementClass.METRICS: timedelta(days=7), MeasurementClass.SELF: timedelta(days=31)})
+OPTIONS = EmbeddedOptions()
 
 
 @pytest.fixture
@@ -64,95 +54,6 @@ def query(
 
 def plain(series: tuple[SeriesSamples, ...] | list[SeriesSamples]) -> list[tuple[object, ...]]:
     return [(one.series, list(one.times), list(one.values), one.function) for one in series]
-
-
-# Against the oracle
-
-HOSTILE = st.sampled_from(
-    ["a", "b", "it's", 'say "x"', "new\nline", "back\\slash", "comma,=", "ü", "'; DROP TABLE raw; --"]
-)
-TAGS = st.fixed_dictionaries({}, optional={"host": HOSTILE, "interface": st.sampled_from(["eth0", "lo"])})
-MOMENTS = st.integers(0, 3_600).map(lambda second: START + second * SECOND + second % 7)
-COUNTERS = st.fixed_dictionaries(
-    {}, optional={"bytes_sent": st.integers(0, 2**50), "bytes_recv": st.integers(0, 1_000)}
-)
-POINTS = st.lists(
-    st.builds(lambda tags, fields, time: Point.of("net", tags, fields, time), TAGS, COUNTERS, MOMENTS).filter(
-        lambda point: point.fields
-    ),
-    max_size=40,
-)
-LEAVES: st.SearchStrategy[Predicate] = st.one_of(
-    st.builds(Equals, st.sampled_from(["host", "interface", "absent"]), HOSTILE),
-    st.builds(OneOf, st.just("host"), st.lists(HOSTILE, max_size=3).map(tuple)),
-    st.builds(Matches, st.just("host"), st.sampled_from(["^a$", "[ab]", "x", "'", "\\\\"])),
-    st.builds(Exists, st.sampled_from(["host", "interface"])),
-)
-PREDICATES = st.recursive(
-    LEAVES,
-    lambda inner: st.builds(Not, inner) | st.lists(inner, max_size=3).map(lambda some: AllOf(tuple(some))),
-    max_leaves=5,
-)
-SHAPES = st.one_of(
-    st.builds(Raw, st.integers(1, 20)),
-    st.builds(
-        lambda step, functions: Window(step * SECOND, tuple(functions)),
-        st.sampled_from([7, 60, 600, 86_400]),
-        st.lists(st.sampled_from(Function), min_size=1, max_size=4, unique=True),
-    ),
-    st.just(Latest()),
-)
-
-
-def same(expected: list[SeriesSamples], actual: tuple[SeriesSamples, ...]) -> bool:
-    """Times to the bit, values to 1e-9."""
-    if [(one.series, one.function, list(one.times)) for one in expected] != [
-        (one.series, one.function, list(one.times)) for one in actual
-    ]:
-        return False
-    return all(
-        one.values == pytest.approx(other.values, rel=1e-9, abs=1e-9)
-        if None not in one.values
-        else [value is None for value in one.values] == [value is None for value in other.values]
-        and [value for value in one.values if value is not None]
-        == pytest.approx([value for value in other.values if value is not None], rel=1e-9, abs=1e-9)
-        for one, other in zip(expected, actual, strict=True)
-    )
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    batches=st.lists(POINTS, min_size=1, max_size=3),
-    start=MOMENTS,
-    length=st.integers(1, 4_000),
-    shape=SHAPES,
-    fields=st.sampled_from([(), ("bytes_sent",), ("bytes_recv", "bytes_sent")]),
-    where=PREDICATES,
-)
-def test_the_store_answers_as_the_oracle_does(
-    tmp_path: Path,
-    batches: list[list[Point]],
-    start: int,
-    length: int,
-    shape: Raw | Window | Latest,
-    fields: tuple[str, ...],
-    where: Predicate,
-) -> None:
-    """Whatever was written, in whatever order and however often, each question has the oracle's answer."""
-    asked = SeriesQuery("net", fields, start, start + length * SECOND, shape, where)
-
-    async def ask() -> tuple[SeriesSamples, ...]:
-        path = tmp_path / f"{random.getrandbits(64):x}.duckdb"
-        async with EmbeddedStore.opened(path, OPTIONS, BUILT_IN) as store:
-            for batch in batches:
-                assert (await store.write(batch)).status is WriteStatus.OK
-            answer = (await store.read(asked)).series
-        path.unlink()
-        return answer
-
-    expected = evaluate([point for batch in batches for point in batch], asked)
-    actual = asyncio.run(ask())
-    assert same(expected, actual), f"\n{plain(expected)}\n{plain(actual)}"
 
 
 @pytest.mark.parametrize("rows", [1, 120_001])

@@ -15,7 +15,6 @@ from collector.targets import BasicAuth, Comparison, JsonExpectation, ServiceSpe
 from opswatch.configuration import json_schema
 from opswatch.settings import Settings, load_settings
 from telemetry.errors import ConfigurationError
-from telemetry.schema import MeasurementClass
 
 EVERYTHING = """\
 version: 1
@@ -106,7 +105,7 @@ def test_the_top_of_the_file_arrives(folder: Path) -> None:
     assert (found.listen_host, found.listen_port, found.time_zone) == ("127.0.0.1", 0, "Europe/Berlin")
     assert (found.data_dir, found.dashboards_file) == (folder / "data", folder / "pages.json")
     assert [str(network) for network in found.trusted_proxies] == ["10.0.0.0/8", "fd00::/8"]
-    assert found.retention[MeasurementClass.EVENTS] == timedelta(days=400)
+    assert found.retention.events == timedelta(days=400)
     assert (found.host_enabled, found.host_interval) == (True, timedelta(seconds=10))
 
 
@@ -142,6 +141,10 @@ MISTAKES = {
     "trusted_proxies: 10.0.0.0/8": "opswatch.yaml:1:18: trusted_proxies: '10.0.0.0/8' stands where a list is expected"
     " (write [..., ...], or lines that begin with `- `)",
     "storage: {retention: {raw: 30m}}": "opswatch.yaml:1:28: storage.retention.raw: '30m' is too short (at least 1h)",
+    "storage: {retention: {raw: 8d, 5m: 7d, 1h: 200d}}": "opswatch.yaml:1:36: storage.retention.5m: '7d' is"
+    " shorter than raw, '8d' (keep 5m at least as long as raw)",
+    "storage: {retention: {raw: 8d, 1h: 7d}}": "opswatch.yaml:1:36: storage.retention.1h: '7d' is shorter than"
+    " raw, '8d' (keep 1h at least as long as raw)",
     "storage: {kind: influxdb}": "opswatch.yaml:1:17: storage.kind: 'influxdb' is not available in this version yet",
     "storage: {kind: mysql}": "opswatch.yaml:1:17: storage.kind: 'mysql' cannot stand here (write 'embedded')",
     "smtp: {host: x}": "opswatch.yaml:1:1: smtp: `smtp` is not available in this version yet (remove it)",
@@ -315,13 +318,13 @@ def test_a_long_chain_of_dependencies_is_no_ring_and_quick(tmp_path: Path) -> No
 def test_warnings_name_what_has_no_effect(tmp_path: Path) -> None:
     """What is not wrong and yet not what was meant is told."""
     text = (
-        "allow_private: [10.0.0.0/8]\nstorage: {retention: {1h: 1095d}}\n"
+        "allow_private: [10.0.0.0/8]\nstorage: {retention: {raw: 2h}}\n"
         "services: [{name: a, probes: [{url: 'http://a', timeout: 1s, expect: {latency: 2s}}]}]"
     )
 
     assert load(tmp_path, text).warnings == (
         "allow_private has no effect yet: webhooks are not available in this version",
-        "storage.retention: `5m` and `1h` have no effect yet: this version keeps metrics as they were taken",
+        "storage.retention.raw: 2h is less than 3h: samples that come late do not get into the rolled-up levels",
         "a/http in line 3: latency 2s is never reached, the timeout is 1s",
     )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opswatch.environment import VARIABLES
 from opswatch.settings import LogSettings, load_settings
 from telemetry.errors import ConfigurationError
-from telemetry.schema import MeasurementClass
+from telemetry.rollup import Retention
 
 
 @pytest.fixture(autouse=True)
@@ -34,11 +34,8 @@ def test_without_anything_the_defaults_of_the_story_hold() -> None:
     assert found.log == LogSettings("INFO", "json", rotation_enabled=True, retention_days=30, max_size_mb=100)
     assert found.collection_enabled
     assert (found.host_interval, found.refresh_interval) == (timedelta(seconds=60), timedelta(seconds=5))
-    assert found.retention == {
-        MeasurementClass.METRICS: timedelta(days=7),
-        MeasurementClass.EVENTS: timedelta(days=400),
-        MeasurementClass.SELF: timedelta(days=31),
-    }
+    days = (7, 180, 1_095, 400, 31)
+    assert found.retention == Retention(*(timedelta(days=number) for number in days))
     assert (found.services, found.config_file, found.warnings) == ((), None, ())
 
 

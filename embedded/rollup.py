@@ -1,0 +1,253 @@
+"""Make the rolled-up levels, and make again what late samples touched: the reconciler. Shell.
+
+Every method runs in the store's writer thread and is one transaction, so that what is marked and what is made can
+never disagree: a crash leaves the level as it was before, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import duckdb
+
+from embedded.rollup_sql import counts_that_differ, make_windows, mark_stale, oldest_from, source_table
+from embedded.sql import RAW_TABLE
+from telemetry.rollup import LEVELS, Level, Standing, windows_touched
+from telemetry.series import GROWTH_LOOKBACK
+
+_HOUR = 3_600 * 1_000_000_000
+DAY = 24 * _HOUR
+# What one transaction makes at most, so that writers wait for a fraction of a second: of samples, and of windows.
+_CHUNK: Mapping[str, int] = {"5m": 2 * _HOUR, "1h": 7 * DAY}
+
+
+@dataclass(slots=True)
+class LevelStatistics:
+    """Counted since open."""
+
+    made_windows: int = 0
+    repaired_windows: int = 0
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class _Progress:
+    until: int | None = None  # None: nothing was ever made of this level
+    stale: set[int] = field(default_factory=set)
+
+
+class RollupLedger:
+    """How far each level is, and which of its windows are stale: in memory as in the store's tables.
+
+    Readers look at it from their own threads; what they see is at worst a moment old.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._progress = {level.name: _Progress() for level in LEVELS}
+        self._kept: dict[str, int] = {}
+        for name, until in connection.execute("SELECT level, max(until) FROM rollup_level GROUP BY 1").fetchall():
+            if name in self._progress:
+                self._progress[name].until = until
+        for name, window in connection.execute("SELECT DISTINCT level, ts FROM rollup_stale").fetchall():
+            if name in self._progress:
+                self._progress[name].stale.add(window)
+        self._kept.update(connection.execute("SELECT table_name, max(since) FROM kept GROUP BY 1").fetchall())
+
+    def standings(self) -> tuple[Standing, ...]:
+        """What queries may rely on: each level up to its first stale window."""
+        found = []
+        for level in LEVELS:
+            progress = self._progress[level.name]
+            if progress.until is not None:
+                found.append(Standing(level, min((progress.until, *tuple(progress.stale)))))
+        return tuple(found)
+
+    def until(self, level: Level) -> int | None:
+        """Every window of the level that begins before this is made; None when there is none."""
+        return self._progress[level.name].until
+
+    def stale(self, level: Level) -> frozenset[int]:
+        return frozenset(self._progress[level.name].stale)
+
+    def kept_since(self, table: str) -> int | None:
+        """From when on a table is whole (ns); None when nothing was ever deleted from it."""
+        return self._kept.get(table)
+
+    def touched_by(self, times: Sequence[int]) -> dict[Level, set[int]]:
+        """Which windows, made already, samples written now at these times change; for the transaction that does."""
+        touched: dict[Level, set[int]] = {}
+        for level in LEVELS:
+            until = self._progress[level.name].until
+            if until is None:
+                continue
+            # A counter's next sample grows from this one, and lies up to an hour later.
+            windows = windows_touched(level, (time for time in times if time < until))
+            windows |= {later for window in windows for later in _followers(level, window)}
+            known = self._progress[level.name].stale
+            touched[level] = {window for window in windows if window < until} - known
+        return {level: windows for level, windows in touched.items() if windows}
+
+    def note_stale(self, touched: Mapping[Level, set[int]]) -> None:
+        """They are committed as stale."""
+        for level, windows in touched.items():
+            # A new set, not a change of the old: a reader may be looking at that one.
+            self._progress[level.name].stale = self._progress[level.name].stale | windows
+
+    def note_made(self, level: Level, until: int, repaired: Iterable[int] = ()) -> None:
+        progress = self._progress[level.name]
+        progress.stale = progress.stale - set(repaired)
+        progress.until = until
+
+    def note_kept(self, table: str, since: int) -> None:
+        self._kept[table] = max(since, self._kept.get(table, since))
+
+
+def _followers(level: Level, window: int) -> range:
+    return range(window, window + GROWTH_LOOKBACK + level.step, level.step)
+
+
+class Reconciler:
+    """Does one piece at a time: `step` until it says that there is no more."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, ledger: RollupLedger) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        self.statistics = {level.name: LevelStatistics() for level in LEVELS}
+
+    def step(self, now: int) -> bool:
+        """Make one piece of what is due at `now` (ns): stale windows first, finest level first. False: all is made."""
+        for level in LEVELS:
+            try:
+                if self._repair(level) or self._advance(level, now):
+                    return True
+            except duckdb.Error:
+                self.statistics[level.name].failures += 1
+                raise
+        return False
+
+    def due(self, level: Level, now: int) -> int:
+        """Up to where the level's windows are to be made at `now`; no further than its source is."""
+        due = (now - level.grace) // level.step * level.step
+        source = next((one for one in LEVELS if one.name == level.source), None)
+        if source is not None:
+            due = min(due, (self._ledger.until(source) or due) // level.step * level.step)
+        return due
+
+    def missed(self, level: Level, now: int) -> int:
+        """How many windows are due and not made."""
+        until = self._ledger.until(level)
+        return 0 if until is None else max(0, (self.due(level, now) - until) // level.step)
+
+    def check(self, level: Level, start: int, stop: int) -> int:
+        """Compare the counts of a level with its source's over [start, stop), mark what differs; how many windows.
+
+        What the ledger does not know of (a store filled from a snapshot, an error of ours) is found by this.
+        """
+        start = max(start, self._repairable_from(level))
+        stop = min(stop, self._ledger.until(level) or start)
+        start, stop = -(-start // _HOUR) * _HOUR, stop // _HOUR * _HOUR
+        if start >= stop:
+            return 0
+        rows = self._connection.execute(counts_that_differ(level, start, stop, _HOUR)).fetchall()
+        windows = {window for (hour,) in rows for window in range(hour, hour + _HOUR, level.step)}
+        windows -= self._ledger.stale(level)
+        if windows:
+            coarser = [one for one in LEVELS if one.step >= level.step]
+            made_from = {one: {window - window % one.step for window in windows} for one in coarser}
+            touched = {one: new for one, some in made_from.items() if (new := some - self._ledger.stale(one))}
+            with transaction(self._connection):
+                for one, some in touched.items():
+                    self._connection.execute(mark_stale(one, some))
+            self._ledger.note_stale(touched)
+        return len(windows)
+
+    def holds_back(self, table: str) -> int | None:
+        """The time from which on rows of a table are still needed to make a level; None when no level needs them."""
+        for level in LEVELS:
+            until = self._ledger.until(level)
+            if source_table(level) == table and until is not None:
+                return min((until, *self._ledger.stale(level))) - GROWTH_LOOKBACK
+        return None
+
+    def _repair(self, level: Level) -> bool:
+        stale = sorted(self._ledger.stale(level))
+        if not stale:
+            return False
+        until = self._ledger.until(level)
+        assert until is not None
+        end = stale[0] + _CHUNK[level.name]
+        piece = [window for window in stale if window < end]
+        whole = [window for window in piece if window >= self._repairable_from(level)]
+        with transaction(self._connection):
+            for first, last in _runs(whole, level.step):
+                for statement in make_windows(level, first, last + level.step):
+                    self._connection.execute(statement)
+            self._forget_stale(level, piece)
+        self._ledger.note_made(level, until, piece)
+        self.statistics[level.name].made_windows += len(whole)
+        self.statistics[level.name].repaired_windows += len(whole)
+        return True
+
+    def _advance(self, level: Level, now: int) -> bool:
+        due = self.due(level, now)
+        known = self._ledger.until(level)
+        after = -(2**63) if known is None else known
+        row = self._connection.execute(oldest_from(source_table(level), after)).fetchone()
+        oldest = row[0] if row else None
+        if known is None and oldest is None:
+            return False
+        if known is not None and known >= due:
+            return False
+        # Over a stretch without samples there is nothing to make.
+        start = due if oldest is None else min(due, oldest - oldest % level.step)
+        start = start if known is None else max(known, start)
+        stop = min(due, start + _CHUNK[level.name])
+        if known is None and start >= due:
+            return False
+        with transaction(self._connection):
+            if start < stop:
+                for statement in make_windows(level, start, stop):
+                    self._connection.execute(statement)
+            self._connection.execute(f"DELETE FROM rollup_level WHERE level = '{level.name}'")
+            self._connection.execute(f"INSERT INTO rollup_level VALUES ('{level.name}', {stop})")
+        self._ledger.note_made(level, stop)
+        self.statistics[level.name].made_windows += (stop - start) // level.step
+        return True
+
+    def _forget_stale(self, level: Level, windows: Iterable[int]) -> None:
+        listed = ", ".join(str(window) for window in windows)
+        self._connection.execute(f"DELETE FROM rollup_stale WHERE level = '{level.name}' AND ts IN ({listed})")
+
+    def _repairable_from(self, level: Level) -> int:
+        """Windows before this must stay as they are: part of what they were made from is deleted."""
+        since = self._ledger.kept_since(source_table(level))
+        if since is None:
+            return -(2**63)
+        lookback = GROWTH_LOOKBACK if source_table(level) == RAW_TABLE else 0
+        return -(-(since + lookback) // level.step) * level.step
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """BEGIN and COMMIT, or ROLLBACK when the block fails."""
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.TransactionException):  # the engine has rolled back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _runs(windows: Iterable[int], step: int) -> list[tuple[int, int]]:
+    """(first, last) of each run of windows that follow one another."""
+    runs: list[tuple[int, int]] = []
+    for window in windows:
+        if runs and window == runs[-1][1] + step:
+            runs[-1] = (runs[-1][0], window)
+        else:
+            runs.append((window, window))
+    return runs

@@ -1,0 +1,227 @@
+"""Windowed queries: which level answers which part, and the answer as a matrix. Shell."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from embedded.rollup import RollupLedger
+from embedded.selection import MAX_VALUES, Selected, typed
+from embedded.sql import RAW_TABLE, select_quantiles, select_windows
+from telemetry.errors import QueryTooLarge
+from telemetry.grouping import finished, group_tags
+from telemetry.histogram import quantile as quantile_of_buckets
+from telemetry.points import FieldValue, Tags
+from telemetry.rollup import RAW, coarsest, is_answered, plan_levels
+from telemetry.schema import FieldKind, FieldType, Measurement
+from telemetry.series import (
+    Coverage,
+    Function,
+    Quantile,
+    Segment,
+    Series,
+    SeriesQuery,
+    SeriesResult,
+    SeriesSamples,
+    Window,
+)
+from telemetry.times import format_instant
+
+_KEEP_INTEGERS = {Function.MIN, Function.MAX, Function.SUM, Function.FIRST, Function.LAST, Function.INCREASE}
+Matrix = dict[int, list[list[Any]]]  # by series_id: a column per function, a value per window
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedQuery:
+    """A query that has windows, with all that answering it needs. `table` is where the samples are."""
+
+    cursor: duckdb.DuckDBPyConnection
+    ledger: RollupLedger
+    table: str
+    measurement: Measurement
+    query: SeriesQuery
+
+    def segments(self, kind: FieldKind, functions: Sequence[Function]) -> tuple[Segment, ...]:
+        """From which levels a field of this kind is read."""
+        standings = self.ledger.standings() if self.table == RAW_TABLE else ()
+        shape = self.query.shape
+        assert isinstance(shape, Window | Quantile | Coverage)
+        return plan_levels(self.query.axis, shape.origin, standings, answered=is_answered(kind, functions))
+
+    def is_whole(self, segments: Sequence[Segment]) -> bool:
+        """Whether no sample that a part is to be read from has been deleted."""
+        since = self.ledger.kept_since(self.table)
+        return since is None or all(part.start >= since for part in segments if part.level == RAW)
+
+
+def answer_windows(asked: WindowedQuery, selected: Sequence[Selected]) -> SeriesResult:
+    """The answer of `Window` and `Coverage`. Raises QueryTooLarge; duckdb.Error."""
+    shape, axis = asked.query.shape, asked.query.axis
+    functions = shape.functions if isinstance(shape, Window) else (Function.COUNT,)
+    numeric = [one for one in selected if one.type is not FieldType.TEXT]
+    check_size(asked.query, len(numeric) * len(functions))
+    answer: list[SeriesSamples] = []
+    plans = _by_plan(asked, numeric, functions)
+    for segments, members in plans.items():
+        matrix = read_matrix(asked, functions, segments, [one.identifier for one in members])
+        for one in members:
+            if one.identifier not in matrix:
+                continue
+            columns = matrix[one.identifier]
+            if isinstance(shape, Coverage):
+                answer.append(SeriesSamples(one.series, axis, [count or 0 for count in columns[0]]))
+                continue
+            answer += [
+                SeriesSamples(one.series, axis, _window_values(one, function, column, axis.step), function)
+                for function, column in zip(functions, columns, strict=True)
+            ]
+    return result(asked, answer, list(plans))
+
+
+def answer_quantiles(
+    asked: WindowedQuery, exact: Sequence[Selected], buckets: Sequence[Selected], warnings: Sequence[str]
+) -> SeriesResult:
+    """The answer of `Quantile`: of `exact` series from their samples, of `buckets` from what they count."""
+    shape = asked.query.shape
+    assert isinstance(shape, Quantile)
+    check_size(asked.query, len(exact) * len(shape.quantiles) + len(buckets))
+    plan = asked.segments(FieldKind.HISTOGRAM, [Function.SUM]) if buckets else ()
+    series = [*_exact(asked, shape, exact), *_from_buckets(asked, shape, buckets, plan)]
+    raw = (Segment(RAW, asked.query.axis.start, asked.query.axis[-1] + asked.query.axis.step),)
+    return result(asked, series, [plan, *([raw] if exact else [])], warnings)
+
+
+def result(
+    asked: WindowedQuery,
+    series: Sequence[SeriesSamples],
+    plans: Sequence[Sequence[Segment]],
+    warnings: Sequence[str] = (),
+) -> SeriesResult:
+    """The finished answer, which says what it was read from, and what is missing."""
+    told = list(warnings)
+    if not all(asked.is_whole(segments) for segments in plans):
+        told.append(f"{expired(asked.ledger, asked.table)}; rolled-up levels answer longer steps, as every=1h")
+    longest = max(plans, key=len, default=())
+    level = coarsest(part for segments in plans for part in segments)
+    return SeriesResult(asked.query, level, finished(asked.query, series), tuple(told), tuple(longest))
+
+
+def expired(ledger: RollupLedger, table: str) -> str:
+    """That samples are missing because they are no longer kept, for people."""
+    return f"samples before {format_instant(ledger.kept_since(table) or 0)} are no longer kept, and not in this answer"
+
+
+def read_matrix(
+    asked: WindowedQuery, functions: Sequence[Function], segments: Sequence[Segment], identifiers: Sequence[int]
+) -> Matrix:
+    """Every window of the series, each part from its level; series without a sample are not in it."""
+    axis = asked.query.axis
+    matrix: Matrix = {}
+    for part in segments:
+        statement = select_windows(asked.table, axis, functions, part, identifiers)
+        for identifier, number, *values in asked.cursor.execute(statement).fetchall():
+            columns = matrix.get(identifier)
+            if columns is None:
+                columns = matrix[identifier] = [[None] * len(axis) for _ in functions]
+            for column, value in zip(columns, values, strict=True):
+                column[number] = value
+    return matrix
+
+
+def check_size(query: SeriesQuery, columns: int) -> None:
+    """Raise QueryTooLarge when an answer of so many columns would not fit in memory."""
+    if len(query.axis) * columns > MAX_VALUES:
+        raise QueryTooLarge(
+            f"{columns:,} series of {len(query.axis):,} windows are more than {MAX_VALUES:,} values:"
+            " lengthen every, shorten the range, or narrow it with where",
+            field="every",
+        )
+
+
+def _by_plan(
+    asked: WindowedQuery, selected: Sequence[Selected], functions: Sequence[Function]
+) -> dict[tuple[Segment, ...], list[Selected]]:
+    segments = {kind: asked.segments(kind, functions) for kind in {one.kind for one in selected}}
+    plans: dict[tuple[Segment, ...], list[Selected]] = defaultdict(list)
+    for one in selected:
+        plans[segments[one.kind]].append(one)
+    return plans
+
+
+def _window_values(
+    one: Selected, function: Function, values: list[float | int | None], step: int
+) -> Sequence[FieldValue | None]:
+    if function is Function.COUNT:
+        return values
+    if function is Function.RATE:
+        seconds = step / 1_000_000_000
+        return [None if value is None else value / seconds for value in values]
+    if one.type is FieldType.INTEGER and function in _KEEP_INTEGERS:
+        return typed(FieldType.INTEGER, values)
+    # A sum of finite doubles may overflow; no answer holds an infinity.
+    return [value if value is None or math.isfinite(value) else None for value in values]
+
+
+def _pools(asked: WindowedQuery, selected: Sequence[Selected], field: str | None) -> dict[Series, list[Selected]]:
+    """The series whose samples are taken together, by what their answer is called."""
+    pools: dict[Series, list[Selected]] = defaultdict(list)
+    for one in selected:
+        tags: Tags = one.series.tags
+        if asked.query.group_by is not None:
+            tags = group_tags(tags, asked.query.group_by)
+        pools[Series(one.series.measurement, tags, field or one.series.field)].append(one)
+    return pools
+
+
+def _exact(asked: WindowedQuery, shape: Quantile, selected: Sequence[Selected]) -> list[SeriesSamples]:
+    pools = _pools(asked, selected, None)
+    if not pools:
+        return []
+    axis = asked.query.axis
+    members = [(one.identifier, number) for number, some in enumerate(pools.values()) for one in some]
+    columns: Matrix = {}
+    rows = asked.cursor.execute(select_quantiles(asked.table, axis, shape.quantiles, members)).fetchall()
+    for pool, number, values in rows:
+        found = columns.setdefault(pool, [[None] * len(axis) for _ in shape.quantiles])
+        for column, value in zip(found, values, strict=True):
+            column[number] = value
+    return [
+        SeriesSamples(series, axis, typed(some[0].type, column), quantile=share)
+        for number, (series, some) in enumerate(pools.items())
+        if number in columns
+        for share, column in zip(shape.quantiles, columns[number], strict=True)
+    ]
+
+
+def _from_buckets(
+    asked: WindowedQuery, shape: Quantile, selected: Sequence[Selected], plan: Sequence[Segment]
+) -> list[SeriesSamples]:
+    if not selected:
+        return []
+    axis = asked.query.axis
+    matrix = read_matrix(asked, [Function.SUM], plan, [one.identifier for one in selected])
+    bounds = {field.name: field.upper_bound for field in asked.measurement.fields}
+    answer = []
+    by_histogram: dict[str, list[Selected]] = defaultdict(list)
+    for one in selected:
+        field = asked.measurement.field(one.series.field)
+        assert field is not None
+        by_histogram[field.histogram].append(one)
+    for histogram, buckets in by_histogram.items():
+        for series, some in _pools(asked, buckets, histogram).items():
+            counts: list[dict[float, float]] = [defaultdict(float) for _ in axis]
+            for one in some:
+                for number, count in enumerate(matrix[one.identifier][0] if one.identifier in matrix else ()):
+                    counts[number][bounds[one.series.field]] += count or 0
+            if not any(any(counted.values()) for counted in counts):
+                continue
+            answer += [
+                SeriesSamples(series, axis, [quantile_of_buckets(counted, share) for counted in counts], quantile=share)
+                for share in shape.quantiles
+            ]
+    return answer

@@ -1,0 +1,338 @@
+"""Every question of the algebra has one meaning: the oracle's, on samples, on rolled-up levels, and across their seams.
+
+One store serves all cases: each has three days of its own (windows of a day reach beyond their range), so that nothing
+of another case can get into its answer.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from embedded.engine import EngineOptions
+from embedded.store import EmbeddedOptions, EmbeddedStore
+from telemetry.measurements import BUILT_IN
+from telemetry.points import Point
+from telemetry.ports import WriteStatus
+from telemetry.series import (
+    EVERYTHING,
+    AllOf,
+    Coverage,
+    Equals,
+    Exists,
+    Function,
+    GroupBy,
+    GroupFunction,
+    Latest,
+    Matches,
+    Not,
+    OneOf,
+    Predicate,
+    Quantile,
+    Raw,
+    Series,
+    SeriesQuery,
+    SeriesSamples,
+    Shape,
+    ValuesOf,
+    ValuesQuery,
+    Window,
+)
+from telemetry.times import to_datetime
+from tests.oracle import evaluate, values_of
+
+CASES = 2_000
+SECOND = 10**9
+DAY = 86_400 * SECOND
+FIRST_DAY = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND
+HOSTILE = ["a", "b", "it's", 'say "x"', "new\nline", "back\\slash", "comma,=", "ü", "'; DROP TABLE raw; --"]
+# A counter, a gauge, a state and a duration: what levels keep of each is another.
+MEASUREMENTS = {
+    "net": ("bytes_recv", "bytes_sent"),
+    "cpu": ("usage_idle", "usage_user"),
+    "probe": ("down_s", "state", "up_s"),
+}
+TAGS = {"net": ("host", "interface"), "cpu": ("host", "cpu"), "probe": ("host", "probe")}
+seen: Counter[str] = Counter()
+
+
+@dataclass
+class World:
+    """The store of all cases, and the days that are still free."""
+
+    runner: asyncio.Runner
+    store: EmbeddedStore
+    days: Iterator[int]
+
+    def run(self, work):  # type: ignore[no-untyped-def]
+        return self.runner.run(work)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    path = tmp_path_factory.mktemp("algebra") / "metrics.duckdb"
+    with asyncio.Runner() as runner:
+        opened = EmbeddedStore.opened(path, EmbeddedOptions(engine=EngineOptions(threads=1)), BUILT_IN)
+        store = runner.run(opened.__aenter__())
+        yield World(runner, store, (FIRST_DAY + number * 3 * DAY for number in count()))
+        runner.run(opened.__aexit__(None, None, None))
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a case is made of: its samples come from `seed`, so that 2,000 cases of 150 samples are quick to draw."""
+
+    seed: int
+    measurement: str
+    shape: Shape
+    start: int  # seconds of the case's day
+    length: int
+    where: Predicate
+    fields: tuple[str, ...]
+    group_by: GroupBy | None
+    top: int | None
+    rolled_up_at: int | None  # seconds of the case's day: up to there the levels are made, before the last are written
+
+
+def samples(case: Case, day: int) -> list[Point]:
+    """At least three series of 50 times, with gaps, duplicates, equal values and resets, in any order."""
+    chance = random.Random(case.seed)
+    points = []
+    tag_sets = [
+        {TAGS[case.measurement][0]: chance.choice(HOSTILE), TAGS[case.measurement][1]: str(number % 2)}
+        for number in range(chance.randint(3, 4))
+    ]
+    if chance.random() < 0.3:
+        tag_sets.append({TAGS[case.measurement][1]: "only"})
+    for tags in tag_sets:
+        moment, value = chance.randint(0, 3_600), chance.randint(0, 1_000)
+        for _ in range(50):
+            moment += chance.choice([1, 10, 30, 60, 60, 400, 4_000 if chance.random() < 0.2 else 60])
+            value = chance.randint(0, 10) if chance.random() < 0.05 else value + chance.randint(-5, 90)
+            fields: dict[str, float] = {
+                name: int(abs(value) + number) for number, name in enumerate(MEASUREMENTS[case.measurement])
+            }
+            if case.measurement == "cpu":
+                fields = {name: number / 7 for name, number in fields.items()}
+            if case.measurement == "probe":
+                fields["state"] = int(abs(value)) % 4
+            if chance.random() < 0.2:
+                del fields[chance.choice(list(fields))]
+            points.append(Point.of(case.measurement, tags, fields, day + moment * SECOND + chance.randint(0, 2)))
+            if chance.random() < 0.1:  # the same time twice: the later value wins
+                again = {name: int(number) + 1 for name, number in fields.items()}
+                points.append(Point.of(case.measurement, tags, again, points[-1].time))
+    return points
+
+
+FUNCTIONS = st.lists(st.sampled_from(Function), min_size=1, max_size=2, unique=True).map(tuple)
+STEPS = st.sampled_from([7, 60, 300, 300, 600, 900, 3_600, 3_600, 3_600, 7_200, 86_400]).map(lambda step: step * SECOND)
+ORIGINS = st.sampled_from([0] * 8 + [300 * SECOND, 1_800 * SECOND, 11 * SECOND])
+SHARES = st.lists(st.sampled_from([0.0, 0.07, 0.5, 0.95, 0.99, 1.0]), min_size=1, max_size=3, unique=True).map(tuple)
+SHAPES: st.SearchStrategy[Shape] = st.one_of(
+    *[st.builds(Window, STEPS, FUNCTIONS, ORIGINS)] * 5,
+    st.builds(Quantile, STEPS, SHARES, ORIGINS),
+    st.builds(Coverage, STEPS, ORIGINS),
+    st.builds(Raw, st.integers(1, 60)),
+    st.just(Latest()),
+)
+LEAVES: st.SearchStrategy[Predicate] = st.one_of(
+    st.builds(Equals, st.sampled_from(["host", "interface", "absent"]), st.sampled_from(HOSTILE)),
+    st.builds(OneOf, st.just("host"), st.lists(st.sampled_from(HOSTILE), max_size=3).map(tuple)),
+    st.builds(Matches, st.just("host"), st.sampled_from(["^a$", "[abc]", "x", "'", "\\\\"])),
+    st.builds(Exists, st.sampled_from(["host", "interface", "cpu"])),
+)
+PREDICATES = st.one_of(
+    st.just(EVERYTHING),
+    st.recursive(
+        LEAVES,
+        lambda inner: st.builds(Not, inner) | st.lists(inner, max_size=3).map(lambda some: AllOf(tuple(some))),
+        max_leaves=4,
+    ),
+)
+GROUPS = st.none() | st.builds(
+    GroupBy,
+    st.lists(st.sampled_from(["host", "interface", "cpu", "probe"]), max_size=2, unique=True).map(tuple),
+    st.sampled_from([None, *GroupFunction]),
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    shape = draw(SHAPES)
+    measurement = draw(st.sampled_from(sorted(MEASUREMENTS)))
+    windowed = isinstance(shape, Window | Quantile | Coverage)
+    group_by = draw(GROUPS) if windowed else None
+    if isinstance(shape, Quantile) and group_by is not None:
+        group_by = replace(group_by, function=None)
+    start, length = draw(st.integers(0, 6_000)), draw(st.integers(1, 20_000))
+    if windowed and draw(st.integers(0, 4)) == 0:  # one window over just the range, whatever that is
+        start, length = start // 300 * 300, max(300, length // 300 * 300)
+        shape = replace(shape, step=length * SECOND, origin=start * SECOND)
+    return Case(
+        seed=draw(st.integers(0, 2**32)),
+        measurement=measurement,
+        shape=shape,
+        start=start,
+        length=length,
+        where=draw(PREDICATES),
+        fields=draw(st.just(()) | st.just(MEASUREMENTS[measurement][:1])),
+        group_by=group_by,
+        top=None if isinstance(shape, Raw) else draw(st.none() | st.integers(1, 3)),
+        rolled_up_at=draw(
+            st.sampled_from([None, *range(2, 9)]).map(lambda part: part and start + length * part // 8 + 400)
+        ),
+    )
+
+
+def parted(case: Case, points: list[Point]) -> tuple[list[Point], list[Point]]:
+    """What is written before the levels are made, and what comes late."""
+    if case.rolled_up_at is None or case.seed % 3:
+        return points, []
+    late = [number for number in range(len(points)) if number % 7 == 3]
+    return [point for number, point in enumerate(points) if number not in late], [points[number] for number in late]
+
+
+def query_of(case: Case, day: int) -> SeriesQuery:
+    shape = case.shape
+    if isinstance(shape, Window | Quantile | Coverage):
+        shape = replace(shape, origin=day + shape.origin)
+    start = day + case.start * SECOND
+    return SeriesQuery(
+        case.measurement,
+        case.fields,
+        start,
+        start + case.length * SECOND,
+        shape,
+        case.where,
+        case.group_by,
+        case.top,
+    )
+
+
+def note(case: Case, levels: set[str]) -> None:
+    """Count which operators a case has shown, for the figures at the end."""
+    shape = case.shape
+    words = [type(shape).__name__.lower(), f"measurement {case.measurement}"]
+    if isinstance(shape, Window):
+        words += [f"fn {function}" for function in shape.functions]
+    words += ["grouped"] * (case.group_by is not None) + ["top"] * (case.top is not None)
+    if case.group_by is not None and not isinstance(shape, Quantile):
+        words.append(f"grouped by {case.group_by.function or 'what is natural'}")
+    words += [f"level {level}" for level in levels]
+    words += [" across a seam"] * (len(levels) > 1)
+    words.append(f"predicate {type(case.where).__name__}")
+    for word in words:
+        seen[word.strip()] += 1
+        event(word.strip())
+
+
+def plain(series: list[SeriesSamples] | tuple[SeriesSamples, ...]) -> list[tuple[object, ...]]:
+    return [(one.series, list(one.times), list(one.values), one.label) for one in series]
+
+
+def same(expected: list[SeriesSamples], actual: tuple[SeriesSamples, ...]) -> bool:
+    """Names and times to the bit, values to 1e-9: sums in another order differ in their last bits."""
+    if [(one.series, one.label, list(one.times)) for one in expected] != [
+        (one.series, one.label, list(one.times)) for one in actual
+    ]:
+        return False
+    for one, other in zip(expected, actual, strict=True):
+        if [value is None for value in one.values] != [value is None for value in other.values]:
+            return False
+        numbers = [value for value in one.values if value is not None]
+        if numbers != pytest.approx([value for value in other.values if value is not None], rel=1e-9, abs=1e-9):
+            return False
+    return True
+
+
+@pytest.mark.timeout(900)
+@settings(max_examples=CASES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(case=cases())
+def test_the_store_answers_as_the_oracle_does(world: World, case: Case) -> None:
+    """Whatever was written, in whatever order and however often, rolled up or not, late or not."""
+    day = next(world.days)
+    points = samples(case, day)
+    asked = query_of(case, day)
+
+    async def ask() -> tuple[tuple[SeriesSamples, ...], set[str]]:
+        early, late = parted(case, points)
+        # In two batches, the second not in order of time.
+        for batch in (early[::2], early[1::2]):
+            assert (await world.store.write(batch)).status is WriteStatus.OK
+        if case.rolled_up_at is not None:
+            await world.store.roll_up(to_datetime(day + case.rolled_up_at * SECOND))
+            assert (await world.store.write(late)).status is WriteStatus.OK
+            if case.seed % 5:  # else queries must see by themselves what is stale
+                await world.store.roll_up(to_datetime(day + case.rolled_up_at * SECOND))
+        result = await world.store.read(asked)
+        return result.series, {part.level for part in result.segments}
+
+    actual, levels = world.run(ask())
+    note(case, levels)
+    early, late = parted(case, points)
+    expected = evaluate(early[::2] + early[1::2] + late, asked)
+    assert same(expected, actual), f"\n{plain(expected)}\n{plain(actual)}"
+
+
+def test_the_cases_have_shown_every_operator_and_seams() -> None:
+    """Each shape, function, grouping and level at least 50 times, and 50 cases whose answer crosses a seam."""
+    if sum(seen[f"measurement {name}"] for name in MEASUREMENTS) < CASES:
+        pytest.skip("the cases did not run, or not all of them")
+    words = [shape.__name__.lower() for shape in (Raw, Window, Quantile, Coverage, Latest)]
+    words += [f"fn {function}" for function in Function]
+    words += [f"grouped by {function}" for function in GroupFunction]
+    words += [f"level {level}" for level in ("raw", "5m", "1h")] + ["across a seam", "top", "grouped"]
+    words += [f"predicate {kind.__name__}" for kind in (AllOf, Not, Equals, OneOf, Matches, Exists)]
+    print(dict(seen))  # pytest -rP shows it
+    assert {word: seen[word] for word in words if seen[word] < 50} == {}
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(
+    case=cases(),
+    of=st.sampled_from([(ValuesOf.TAG, "host"), (ValuesOf.FIELD, ""), (ValuesOf.MEASUREMENT, "")]),
+    named=st.booleans(),
+)
+def test_values_are_those_of_series_with_a_sample_in_the_range(
+    world: World, case: Case, of: tuple[ValuesOf, str], *, named: bool
+) -> None:
+    """Tags, fields and measurements: what the oracle finds among the samples of the range."""
+    day = next(world.days)
+    points = samples(case, day)
+    start = day + case.start * SECOND
+    asked = ValuesQuery(
+        of[0], start, start + case.length * SECOND, case.measurement if named else "", of[1], case.where
+    )
+
+    async def ask() -> tuple[str, ...]:
+        await world.store.write(points)
+        return await world.store.values(asked)
+
+    assert world.run(ask()) == values_of(points, asked)
+
+
+def test_the_series_of_an_answer_are_named_by_the_groups_tags(world: World) -> None:
+    """A group's series bears the tags it was made by and no other."""
+    day = next(world.days)
+    points = [
+        Point.of("net", {"host": host, "interface": "eth0"}, {"bytes_recv": 1}, day + second * SECOND)
+        for host in ("a", "b")
+        for second in range(3)
+    ]
+
+    async def ask() -> tuple[SeriesSamples, ...]:
+        await world.store.write(points)
+        shape = Window.whole(day, day + DAY, Function.COUNT)
+        asked = SeriesQuery("net", (), day, day + DAY, shape, group_by=GroupBy(("interface",)))
+        return (await world.store.read(asked)).series
+
+    (one,) = world.run(ask())
+    assert (one.series, list(one.values)) == (Series("net", (("interface", "eth0"),), "bytes_recv"), [6])
