@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from api.doors import Doors
@@ -9,6 +11,7 @@ from api.gate import FAILURES, ROUTES, FailureLimits, add_headers, gate
 from api.health import SYSTEM_HEALTH, SystemHealthCache
 from api.keys import DOORS
 from api.openapi import DOCUMENTED, Documented
+from api.reports import AT_ONCE, REPORTS_AT_ONCE
 from api.routes import API_VERSION, ROUTE_TABLE
 from api.stream import BROADCASTER, Broadcaster, broadcasting
 
@@ -23,6 +26,7 @@ def build_app(doors: Doors) -> web.Application:
     app[FAILURES] = FailureLimits()
     app[SYSTEM_HEALTH] = SystemHealthCache(doors)
     app[BROADCASTER] = Broadcaster(app)
+    app[REPORTS_AT_ONCE] = asyncio.Semaphore(AT_ONCE)
     app[DOCUMENTED] = Documented(ROUTE_TABLE, API_VERSION)
     routes = {}
     for route in ROUTE_TABLE:

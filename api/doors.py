@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
@@ -12,7 +12,8 @@ from api.access import Ownership, Sessions, Tokens
 from dashboards.panels import DashboardConfig
 from telemetry.clock import Clock
 from telemetry.health import ServiceStatus
-from telemetry.ports import SeriesReader
+from telemetry.ports import IntakeOutcome, SeriesReader
+from telemetry.rollup import Retention
 from telemetry.schema import Registry
 
 
@@ -20,6 +21,14 @@ class ServiceCatalog(Protocol):
     """What is watched, and what is known of it."""
 
     def services(self) -> tuple[ServiceStatus, ...]: ...
+
+
+class PointIntake(Protocol):
+    """Takes what applications push."""
+
+    async def take(self, body: bytes, precision: str) -> IntakeOutcome:
+        """Acknowledge the points of a body of line protocol. Raises StoreUnavailable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,7 @@ class ApiSettings:
     host_interval: timedelta = timedelta(seconds=60)
     base_path: str = ""
     time_zone: str = "UTC"
+    retention: Retention = field(default_factory=Retention)
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     secure_cookies: bool = False
     heartbeat_interval: timedelta = timedelta(seconds=10)  # of the live stream; at most 15 s is promised
@@ -73,6 +83,7 @@ class Doors:
     """Everything a handler may reach. `local_token` is that of server.json, good for commands on this machine."""
 
     reader: SeriesReader
+    intake: PointIntake
     services: ServiceCatalog
     registry: Registry
     tokens: Tokens

@@ -17,7 +17,7 @@ from dashboards.units import format_seconds, format_value
 from dashboards.views import Fact
 from telemetry.errors import NotFound, OpsWatchError, Unauthenticated
 
-_RENDERER = Renderer()
+RENDERER = Renderer()
 _TOO_MANY_MISSED = 12  # windows
 
 
@@ -45,7 +45,7 @@ def form_page(
     request: web.Request, template: str, message: str, status: int = 200, next_path: str = "/", *, owned: bool = True
 ) -> web.Response:
     """The page of `/setup` or `/login`."""
-    return _html(_RENDERER.form(template, _frame(request), message, next_path, owned=owned), status)
+    return html_response(RENDERER.form(template, frame_of(request), message, next_path, owned=owned), status)
 
 
 async def page_error(request: web.Request, error: OpsWatchError) -> web.Response:
@@ -55,7 +55,7 @@ async def page_error(request: web.Request, error: OpsWatchError) -> web.Response
         base = request.app[DOORS].settings.base_path
         path = request.path_qs.removeprefix(base) if request.method == "GET" else "/"
         return form_page(request, "login.html", "", 401, path or "/", owned=owned)
-    return _html(_RENDERER.error(_frame(request), status_of(error), error.message), status_of(error))
+    return html_response(RENDERER.error(frame_of(request), status_of(error), error.message), status_of(error))
 
 
 async def _page(request: web.Request, name: str, subject: str = "") -> web.Response:
@@ -79,10 +79,11 @@ async def _page(request: web.Request, name: str, subject: str = "") -> web.Respo
         first_sample_due=own.first_sample_due,
         subject=subject,
     )
-    return _html(_RENDERER.page(await build_page(dashboard, context), _frame(request)))
+    return html_response(RENDERER.page(await build_page(dashboard, context), frame_of(request)))
 
 
-def _frame(request: web.Request) -> PageFrame:
+def frame_of(request: web.Request) -> PageFrame:
+    """What stands around the page that is asked for."""
     doors: Doors = request.app[DOORS]
     identity = request.get(IDENTITY)
     return PageFrame(
@@ -130,5 +131,6 @@ def _rollup_fact(rollup: RollupHealth) -> Fact:
     return Fact(f"Rollup {rollup.level}", text, "warning" if rollup.missed_windows > _TOO_MANY_MISSED else "")
 
 
-def _html(text: str, status: int = 200) -> web.Response:
+def html_response(text: str, status: int = 200) -> web.Response:
+    """A page as an answer."""
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api import export, health, openapi, pages, series, services, sessions, static, stream, tokens
+from api import export, health, openapi, pages, reports, series, services, sessions, static, stream, tokens, write
 from api.models import (
     Liveness,
     NewTokenAnswer,
@@ -16,7 +16,9 @@ from api.models import (
     TokensAnswer,
 )
 from api.query_parameters import PARAMETERS
+from api.report_models import ReportAnswer
 from api.route_table import Parameter, Permission, Route
+from dashboards.reports.period import DEFAULT_PRESET, PRESETS
 
 API_VERSION = "1"
 _PUBLIC, _VIEWER = Permission.PUBLIC, Permission.VIEWER
@@ -24,7 +26,18 @@ _ADMIN = Permission.ADMIN
 _NAME = Parameter("name", "The service's name", required=True, place="path")
 _TOKEN = Parameter("name", "The token's name", required=True, place="path")
 _VALUES = Parameter("values", "Instead of series, which values there are: tag:NAME, field or measurement")
+_PRECISION = Parameter("precision", "of the timestamps: ns (the default), us, ms, s")
+_BUCKET = Parameter("bucket", "accepted, and means nothing here")
+_ORG = Parameter("org", "accepted, and means nothing here")
 _SHAPE = Parameter("shape", "long (the default): a row per value; wide: a column per field")
+
+_PERIOD = (
+    Parameter("start", "RFC 3339, unix seconds, relative as -7d, or a date, which is its midnight in the time zone"),
+    Parameter("stop", "as start, not included; now when not given"),
+    Parameter("period", f"instead of start and stop: {', '.join(PRESETS)} ({DEFAULT_PRESET} when nothing is given)"),
+)
+_REPORT = Parameter("name", "trend or availability; with .json, .csv or .html behind it", required=True, place="path")
+_REPORT_PAGE = Parameter("name", "trend or availability", required=True, place="path")
 
 ROUTE_TABLE: tuple[Route, ...] = (
     Route("GET", "/health", health.show_liveness, _PUBLIC, "Whether the process answers", Liveness),
@@ -56,11 +69,30 @@ ROUTE_TABLE: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "/api/v1/reports/{name}",
+        reports.show_report,
+        _VIEWER,
+        "A period against the one before it: JSON, or as the suffix says",
+        ReportAnswer,
+        (_REPORT, *_PERIOD),
+    ),
+    Route(
+        "GET",
         "/api/v1/stream",
         stream.stream,
         _VIEWER,
         "Server-sent events: snapshot, update, heartbeat",
         media="text/event-stream",
+    ),
+    Route(
+        "POST",
+        "/api/v2/write",
+        write.write_points,
+        Permission.OPERATOR,
+        "InfluxDB's write call: line protocol in, 204 once it is acknowledged",
+        None,
+        (_PRECISION, _BUCKET, _ORG),
+        status=204,
     ),
     Route("GET", "/api/v1/tokens", tokens.list_tokens, _ADMIN, "All API tokens, never their values", TokensAnswer),
     Route(
@@ -86,6 +118,17 @@ ROUTE_TABLE: tuple[Route, ...] = (
     Route("GET", "/", pages.show_overview, _VIEWER, "The overview", is_page=True),
     Route("GET", "/host", pages.show_host, _VIEWER, "This host", is_page=True),
     Route("GET", "/services/{name}", pages.show_service, _VIEWER, "One service", None, (_NAME,), is_page=True),
+    Route("GET", "/reports", reports.show_reports, _VIEWER, "All reports", is_page=True),
+    Route(
+        "GET",
+        "/reports/{name}",
+        reports.show_report_page,
+        _VIEWER,
+        "A report, to be read and printed",
+        None,
+        (_REPORT_PAGE, *_PERIOD),
+        is_page=True,
+    ),
     Route("GET", "/status", pages.show_status, _VIEWER, "OpsWatch itself", is_page=True),
     Route("GET", "/setup", sessions.show_setup, _PUBLIC, "Become the owner", is_page=True),
     Route("POST", "/setup", sessions.claim_ownership, _PUBLIC, "Become the owner", is_page=True, status=303),

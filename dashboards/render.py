@@ -10,6 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from dashboards.assets import address
+from dashboards.reports.period import PRESETS as PERIODS
+from dashboards.reports.views import ReportView
 from dashboards.time_range import PRESETS
 from dashboards.units import format_ago
 from dashboards.views import PageView
@@ -47,6 +49,14 @@ class Renderer:
     def page(self, view: PageView, frame: PageFrame) -> str:
         """A page of panels."""
         return self._environment.get_template("dashboard.html").render(page=view, frame=frame)
+
+    def reports(self, frame: PageFrame) -> str:
+        """What reports there are."""
+        return self._environment.get_template("reports.html").render(frame=frame, periods=PERIODS)
+
+    def report(self, view: ReportView, frame: PageFrame) -> str:
+        """A report, for the screen and for paper."""
+        return self._environment.get_template("report.html").render(report=view, frame=frame, periods=PERIODS)
 
     def form(self, template: str, frame: PageFrame, message: str, next_path: str = "/", *, owned: bool = True) -> str:
         """`setup.html` or `login.html`; `message` says what went wrong."""

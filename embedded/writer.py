@@ -8,7 +8,8 @@ collide and is appended; any other replaces what stands at its series and time (
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ import duckdb
 
 from embedded.rollup import RollupLedger
 from embedded.rollup_sql import mark_stale
-from embedded.sql import RAW_TABLE, TABLES
+from embedded.sql import RAW_TABLE, TABLES, WIDE_TABLES, integer_list
 from telemetry.points import FieldValue, Point, Tags
 from telemetry.ports import WRITTEN, Refused, WriteOutcome, WriteStatus
 from telemetry.schema import FieldKind, Registry
@@ -62,6 +63,7 @@ class BatchWriter:
         self._registry = registry
         self._ledger = ledger
         self._series: dict[tuple[str, Tags], dict[str, SeriesEntry]] = {}
+        self._tag_sets: Counter[str] = Counter()
         self._created: list[tuple[int, str, str, dict[str, str], tuple[str, Tags]]] = []
         self._next_identifier = 1
         self._sorted_days: dict[str, set[int]] = {table: set() for table in TABLES.values()}
@@ -99,18 +101,32 @@ class BatchWriter:
         return frozenset(self._sorted_days[table])
 
     def _load(self) -> None:
-        rows = self._connection.execute("SELECT series_id, measurement, field, tags FROM series").fetchall()
         marks: dict[int, int] = {}
-        for table in TABLES.values():
+        for table in (*WIDE_TABLES.values(), *TABLES.values()):
             marks.update(self._connection.execute(f"SELECT series_id, max(ts) FROM {table} GROUP BY 1").fetchall())
+        rows = []
+        for row in self._connection.execute("SELECT series_id, measurement, field, tags FROM series").fetchall():
+            self._next_identifier = max(self._next_identifier, row[0] + 1)
+            if row[0] in marks:
+                rows.append(row)
+        self._forget_series_without_samples(marks)
         for identifier, measurement, name, tags in rows:
+            self._tag_sets[measurement] += (measurement, tuple(sorted(tags.items()))) not in self._series
             key = (measurement, tuple(sorted(tags.items())))
-            entry = SeriesEntry(identifier, marks.get(identifier, -(2**63)))
-            self._series.setdefault(key, {})[name] = entry
-            self._next_identifier = max(self._next_identifier, identifier + 1)
+            self._series.setdefault(key, {})[name] = SeriesEntry(identifier, marks[identifier])
         for table, day in self._connection.execute("SELECT table_name, day FROM sorted_day").fetchall():
             self._sorted_days[table].add(day)
         self._load_kinds([(identifier, self._kind(measurement, name)) for identifier, measurement, name, _ in rows])
+
+    def _forget_series_without_samples(self, marks: Mapping[int, int]) -> None:
+        # Containers come and go, and each is a series: those whose last window is deleted must not use up the budget.
+        doomed = [
+            identifier
+            for (identifier,) in self._connection.execute("SELECT series_id FROM series").fetchall()
+            if identifier not in marks
+        ]
+        if doomed:
+            self._connection.execute(f"DELETE FROM series WHERE series_id IN {integer_list(doomed)}")
 
     def _load_kinds(self, kinds: list[tuple[int, str]]) -> None:
         # Another version, or another learned schema, may have called them otherwise.
@@ -134,6 +150,13 @@ class BatchWriter:
             if measurement is None:
                 refused.append(Refused(point, f"measurement {point.measurement!r} is not registered"))
                 continue
+            if (
+                self._tag_sets[point.measurement] >= measurement.budget
+                and (point.measurement, point.tags) not in self._series
+            ):
+                words = f"{point.measurement} has {measurement.budget:,} tag sets, all that it may have"
+                refused.append(Refused(point, words))
+                continue
             table = TABLES[measurement.measurement_class]
             batch = batches.get(table)
             if batch is None:
@@ -147,6 +170,7 @@ class BatchWriter:
         entries = self._series.get((point.measurement, point.tags))
         if entries is None:
             entries = self._series[point.measurement, point.tags] = {}
+            self._tag_sets[point.measurement] += 1
         moment = point.time
         for name, value in point.fields.items():
             entry = entries.get(name)
@@ -223,6 +247,9 @@ class BatchWriter:
             self._connection.execute("ROLLBACK")
         for _, _, name, _, key in self._created:
             del self._series[key][name]
+            if not self._series[key]:
+                del self._series[key]
+                self._tag_sets[key[0]] -= 1
         self._created.clear()
 
 

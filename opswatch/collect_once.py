@@ -18,6 +18,7 @@ from collector.targets import ProbeSpec
 from opswatch.data_directory import DataDirectory
 from opswatch.log_record import inert
 from opswatch.settings import Settings
+from opswatch.state import State
 from opswatch.wiring import DRAIN_WITHIN, open_store, system_clock
 from telemetry.errors import DataDirectoryInUse
 from telemetry.measurements import BUILT_IN
@@ -74,7 +75,9 @@ async def collect_once(settings: Settings) -> CollectReport:
     async with AsyncExitStack() as stack:
         try:
             stack.enter_context(directory.held())
-            store = await stack.enter_async_context(open_store(directory, settings))
+            state = await stack.enter_async_context(State.opened(directory.state))
+            registry = await state.learned_schema.registry()
+            store = await stack.enter_async_context(open_store(directory, settings, registry))
         except DataDirectoryInUse:
             store = None
         quarantine = Quarantine(directory.quarantine, clock)

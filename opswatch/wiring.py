@@ -19,6 +19,7 @@ from api.doors import ApiSettings, Doors
 from collector.collect import Collector, Setting
 from collector.host import HostSampler
 from collector.http_probe import HttpProber
+from collector.intake import Intake, IntakeSettings
 from collector.quarantine import Quarantine
 from collector.spool import Spool, SpoolLimits
 from dashboards.panels import DashboardConfig, parse_config
@@ -37,6 +38,7 @@ from opswatch.version import VERSION
 from telemetry.clock import Clock
 from telemetry.errors import ConfigurationError, Fault
 from telemetry.measurements import BUILT_IN
+from telemetry.schema import Registry
 
 DRAIN_WITHIN = timedelta(seconds=30)
 
@@ -68,19 +70,23 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
     async with AsyncExitStack() as stack:
         stack.enter_context(directory.held())
         state = await stack.enter_async_context(State.opened(directory.state))
-        store = await stack.enter_async_context(open_store(directory, settings))
+        registry = await state.learned_schema.registry()
+        store = await stack.enter_async_context(open_store(directory, settings, registry))
         quarantine = Quarantine(directory.quarantine, clock)
         spool = await stack.enter_async_context(Spool.opened(directory.spool, store, quarantine, SpoolLimits(), clock))
         prober = await stack.enter_async_context(HttpProber.opened(clock))
-        collector = Collector(settings.services, prober, spool, BUILT_IN, Setting(clock, host))
+        collector = Collector(settings.services, prober, spool, registry, Setting(clock, host))
         await collector.restore(store)
+        pushed = IntakeSettings(settings.retention.raw)
+        intake = Intake(spool, registry, state.learned_schema, quarantine, clock, pushed)
         scheduler = Scheduler(clock)
         lag = LoopLag()
-        watch = SelfWatch(Watched(store, spool, collector, scheduler, lag, log), BUILT_IN, clock, host)
+        watch = SelfWatch(Watched(store, spool, collector, scheduler, lag, log), registry, clock, host)
         doors = Doors(
             reader=CachedReader(store, clock.monotonic),
+            intake=intake,
             services=collector,
-            registry=BUILT_IN,
+            registry=registry,
             tokens=state.tokens,
             sessions=state.sessions,
             ownership=state.ownership,
@@ -109,10 +115,12 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         yield RunningApp(url, await owner_link(state, settings, url, clock), token)
 
 
-def open_store(directory: DataDirectory, settings: Settings) -> AbstractAsyncContextManager[EmbeddedStore]:
+def open_store(
+    directory: DataDirectory, settings: Settings, registry: Registry
+) -> AbstractAsyncContextManager[EmbeddedStore]:
     """The store that the settings name."""
     engine = EngineOptions(allowed_directories=(directory.exports, directory.archive))
-    return EmbeddedStore.opened(directory.metrics, EmbeddedOptions(settings.retention, engine), BUILT_IN)
+    return EmbeddedStore.opened(directory.metrics, EmbeddedOptions(settings.retention, engine), registry)
 
 
 def load_boards(file: Path | None) -> DashboardConfig:
@@ -135,6 +143,7 @@ def api_settings(settings: Settings, host: str) -> ApiSettings:
         host_interval=settings.host_interval,
         base_path=settings.base_path,
         time_zone=settings.time_zone,
+        retention=settings.retention,
         trusted_proxies=settings.trusted_proxies,
         secure_cookies=settings.tls is not None,
     )

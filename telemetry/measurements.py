@@ -54,7 +54,7 @@ CPU = Measurement(
             for mode in ("user", "system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
         ),
     ),
-    4_000,
+    50_000,
     "Share of CPU time per mode since the previous sample; the tag cpu is cpu-total or cpu0, cpu1, ...",
 )
 MEM = Measurement(
@@ -80,7 +80,7 @@ MEM = Measurement(
         _gauge("used_percent", "percent"),
         _gauge("available_percent", "percent"),
     ),
-    100,
+    1_000,
     "Memory of the host",
 )
 SWAP = Measurement(
@@ -95,7 +95,7 @@ SWAP = Measurement(
         _counter("in", "bytes", "swapped in since boot"),
         _counter("out", "bytes", "swapped out since boot"),
     ),
-    100,
+    1_000,
     "Swap space of the host",
 )
 DISK = Measurement(
@@ -112,7 +112,7 @@ DISK = Measurement(
         _amount("inodes_used", "1"),
         _gauge("inodes_used_percent", "percent"),
     ),
-    2_000,
+    20_000,
     "Space and inodes of each mounted filesystem",
 )
 NET = Measurement(
@@ -132,7 +132,7 @@ NET = Measurement(
             "drop_out",
         )
     ),
-    2_000,
+    20_000,
     "Traffic of each network interface since boot",
 )
 SYSTEM = Measurement(
@@ -147,7 +147,7 @@ SYSTEM = Measurement(
         _amount("n_users", "1"),
         _amount("uptime", "s"),
     ),
-    100,
+    1_000,
     "Load averages, processors, users and uptime of the host",
 )
 CGROUP = Measurement(
@@ -162,7 +162,7 @@ CGROUP = Measurement(
         _amount("memory_used_bytes", description="without the page cache that can be reclaimed"),
         _gauge("memory_used_percent", "percent", "of the limit"),
     ),
-    100,
+    1_000,
     "The limits of the container that OpsWatch itself runs in, where there are any",
 )
 PROBE = Measurement(
@@ -227,7 +227,7 @@ OPSWATCH_ROLLUP = Measurement(
         _counter("made_windows", "1", "windows made since start, those made again included"),
         _counter("failures", "1", "runs that failed since start"),
     ),
-    100,
+    1_000,
     "The rollups of the store, by level",
 )
 OPSWATCH_PROCESS = Measurement(
@@ -241,7 +241,7 @@ OPSWATCH_PROCESS = Measurement(
         _amount("threads", "1"),
         _gauge("loop_lag_ms", "ms", "the longest wait of the event loop since the previous sample"),
     ),
-    100,
+    1_000,
     "OpsWatch's own process",
 )
 OPSWATCH_COLLECTOR = Measurement(
@@ -255,7 +255,7 @@ OPSWATCH_COLLECTOR = Measurement(
         _amount("running", "1", "attempts under way"),
         _counter("skipped", "1", "runs skipped because the one before was still under way"),
     ),
-    100,
+    1_000,
     "The collector at work",
 )
 OPSWATCH_SPOOL = Measurement(
@@ -271,7 +271,7 @@ OPSWATCH_SPOOL = Measurement(
         _counter("dropped_points", "1", "lost to the caps on bytes and age"),
         _counter("refused_points", "1", "gone to quarantine"),
     ),
-    100,
+    1_000,
     "The buffer on disk between collector and store",
 )
 OPSWATCH_STORE = Measurement(
@@ -286,7 +286,7 @@ OPSWATCH_STORE = Measurement(
         _amount("series", "1"),
         _amount("file_bytes"),
     ),
-    100,
+    1_000,
     "The store at work",
 )
 

@@ -74,6 +74,21 @@ class SeriesReader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class IntakeOutcome:
+    """What became of lines that somebody pushed; in InfluxDB's words where they are for its clients.
+
+    `unparseable` says which lines are none (then nothing was kept); `refused` why `dropped` points were not kept beside
+    the others; `unavailable` why none could be acknowledged at the moment.
+    """
+
+    accepted: int = 0
+    dropped: int = 0
+    unparseable: str = ""
+    refused: str = ""
+    unavailable: str = ""
+
+
 class TableForm(Enum):
     """How an export is written. `LONG` has a row per value, `WIDE` a row per time with a column per field."""
 

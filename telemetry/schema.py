@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from telemetry.errors import PointRejected
@@ -16,6 +16,10 @@ from telemetry.points import FieldValue, Point
 
 MAX_TAG_LENGTH = 1_024  # characters; InfluxDB's series key holds some 65,000 bytes in all
 MAX_TEXT_LENGTH = 4_096  # characters of a text field
+MAX_NAME_LENGTH = 200  # characters of a learned measurement, tag or field
+MAX_LEARNED_MEASUREMENTS = 1_000
+MAX_FIELDS = 500  # of one measurement
+LEARNED_BUDGET = 10_000  # tag sets
 MAX_EXACT_INTEGER = 2**53  # beyond, a double rounds; the embedded store holds doubles
 RESERVED_NAMES = frozenset({"time", "result", "table", "error"})  # InfluxDB takes some and then fails every query
 
@@ -64,7 +68,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """`tags` in fixed order; `budget` is how many series it may have before somebody is asked."""
+    """`tags` in fixed order; `budget` is how many tag sets it may have: more are refused, and somebody is told."""
 
     name: str
     measurement_class: MeasurementClass
@@ -72,6 +76,7 @@ class Measurement:
     fields: tuple[Field, ...]
     budget: int
     description: str
+    is_learned: bool = False
 
     def field(self, name: str) -> Field | None:
         """The field of this name, or None."""
@@ -101,6 +106,48 @@ class Registry:
             measurement.name: {field.name: _COERCIONS[field.type] for field in measurement.fields}
             for measurement in self._measurements.values()
         }
+
+    def learning(self) -> Registry:
+        """A registry of the same measurements that may learn more, which leaves this one as it is."""
+        return Registry(self._measurements.values())
+
+    def learn(self, name: str, tags: Iterable[str], fields: Iterable[str]) -> Measurement:
+        """Take a measurement that somebody pushes, or further numeric fields of one that is known.
+
+        What is learned is numeric, stored as float, of no known kind. The tags are those of the first point; later
+        ones change nothing. Raises PointRejected for a name that no store could query, and past the caps.
+        """
+        known = self._measurements.get(name)
+        wanted = dict.fromkeys(fields)
+        if known is None:
+            learned = sum(one.is_learned for one in self._measurements.values())
+            if learned >= MAX_LEARNED_MEASUREMENTS:
+                raise PointRejected(
+                    f"measurement {_short(name)} is not registered, and {learned:,} were learned already", value=name
+                )
+            tag_names = tuple(sorted(set(tags)))
+            for one in (name, *tag_names):
+                check_name(one)
+            known = Measurement(
+                name,
+                MeasurementClass.METRICS,
+                tag_names,
+                (),
+                LEARNED_BUDGET,
+                "Learned from what was pushed",
+                is_learned=True,
+            )
+        for one in wanted:
+            check_name(one)
+        new = [one for one in wanted if known.field(one) is None]
+        if len(known.fields) + len(new) > MAX_FIELDS:
+            raise PointRejected(f"{_short(name)} would have more than {MAX_FIELDS:,} fields", field="fields")
+        added = (Field(one, FieldType.FLOAT, FieldKind.UNTYPED, "", "learned from what was pushed") for one in new)
+        measurement = replace(known, fields=(*known.fields, *added))
+        # Another thread may be looking: first what coerces, then the measurement itself.
+        self._coercions[name] = {field.name: _COERCIONS[field.type] for field in measurement.fields}
+        self._measurements = {**self._measurements, name: measurement}
+        return measurement
 
     def __iter__(self) -> Iterator[Measurement]:
         return iter(self._measurements.values())
@@ -155,6 +202,11 @@ def check_name(name: str) -> None:
     """Raise PointRejected for a measurement, tag or field name that a store could not query."""
     if not name or name.startswith("_") or name in RESERVED_NAMES:
         raise PointRejected(f"{_short(name)} cannot be a name: it is empty, reserved, or begins with _", value=name)
+    if len(name) > MAX_NAME_LENGTH or not _is_unicode(name) or not name.isprintable():
+        raise PointRejected(
+            f"{_short(name)} cannot be a name: it is longer than {MAX_NAME_LENGTH}, or holds control characters",
+            value=name[:60],
+        )
 
 
 def _is_unicode(text: str) -> bool:

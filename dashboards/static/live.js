@@ -1,5 +1,6 @@
 // Keeps a page live: listens to the server's events, renews what is marked data-live, draws the charts.
 import { Chart } from "./chart.js";
+import { listenToKeys } from "./keys.js";
 
 const root = document.documentElement;
 const base = root.dataset.base;
@@ -133,26 +134,7 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden) rene
 
 // Theme, help, keys
 
-const themeButton = document.getElementById("theme");
-const help = document.getElementById("help");
-const helpButton = document.getElementById("help-button");
-themeButton.hidden = helpButton.hidden = false;
-
-function switchTheme() {
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-  try { localStorage.setItem("opswatch-theme", root.dataset.theme); } catch { /* then only for this page */ }
-  drawCharts();
-}
-themeButton.addEventListener("click", switchTheme);
-helpButton.addEventListener("click", () => help.showModal());
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
-
-const KEYS = { o: () => location.assign(`${base}/`), h: () => location.assign(`${base}/host`), s: () => location.assign(`${base}/status`), t: switchTheme, "?": () => help.showModal() };
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select") || help.open) return;
-  KEYS[event.key]?.();
-});
+listenToKeys(drawCharts);
 
 findCharts();
 await drawCharts();

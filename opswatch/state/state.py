@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from opswatch.state.database import Database
+from opswatch.state.learned_schema import StoredSchema
 from opswatch.state.sessions import StoredOwnership, StoredSessions
 from opswatch.state.tokens import StoredTokens
 
@@ -19,6 +20,7 @@ class State:
         self.tokens = StoredTokens(database)
         self.sessions = StoredSessions(database)
         self.ownership = StoredOwnership(database)
+        self.learned_schema = StoredSchema(database)
 
     @classmethod
     @asynccontextmanager

@@ -6,7 +6,7 @@ nothing to guess and no need for a slow hash.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table
+from sqlalchemy import JSON, BigInteger, Column, Integer, MetaData, String, Table
 
 metadata = MetaData()
 
@@ -42,4 +42,12 @@ session = Table(
     Column("last_seen", BigInteger, nullable=False),
     # The token that was pasted at /login: a revoked or expired one ends its sessions. None for the owner's link.
     Column("token_id", Integer),
+)
+
+learned_measurement = Table(
+    "learned_measurement",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("tags", JSON, nullable=False),  # a list of names
+    Column("fields", JSON, nullable=False),  # likewise
 )

@@ -31,6 +31,10 @@ def for_admins(status: int = 200) -> Expected:
     return Expected(401, 403, 403, status, 403)
 
 
+def for_operators(status: int = 200) -> Expected:
+    return Expected(401, 403, status, status, 403)
+
+
 # What is sent is empty, so 400 and 404 mean: let in, and then told what is missing.
 TABLE = {
     "GET /health": public(200),
@@ -43,13 +47,17 @@ TABLE = {
     "GET /api/v1/schema": for_viewers(),
     "GET /api/v1/series": for_viewers(400),
     "GET /api/v1/export.csv": for_viewers(400),
+    "GET /api/v1/reports/{name}": for_viewers(404),
     "GET /api/v1/stream": for_viewers(),
+    "POST /api/v2/write": for_operators(204),
     "GET /api/v1/tokens": for_admins(),
     "POST /api/v1/tokens": for_admins(400),
     "DELETE /api/v1/tokens/{name}": for_admins(404),
     "GET /": for_viewers(),
     "GET /host": for_viewers(),
     "GET /services/{name}": for_viewers(404),
+    "GET /reports": for_viewers(),
+    "GET /reports/{name}": for_viewers(404),
     "GET /status": for_viewers(),
     "GET /setup": public(200),
     "POST /setup": public(401),

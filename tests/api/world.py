@@ -13,6 +13,9 @@ from aiohttp import web
 from api.access import Role
 from api.app import build_app
 from api.doors import ApiSettings, Doors, OwnHealth
+from collector.intake import Intake
+from collector.quarantine import Quarantine
+from collector.spool import Spool, SpoolLimits
 from dashboards.panels import parse_config
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from opswatch.listener import listening
@@ -23,7 +26,6 @@ from telemetry.health import State as ProbeState
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.ports import SeriesReader, WriteStatus
-from telemetry.schema import MeasurementClass
 
 SECOND = 1_000_000_000
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -31,7 +33,7 @@ NOW_NS = int(NOW.timestamp()) * SECOND
 LOCAL_TOKEN = "local-token-of-server-json-0123456789"
 ROLES = {"viewer": Role.VIEWER, "operator": Role.OPERATOR, "admin": Role.ADMIN}
 BOARDS = Path(__file__).parents[2] / "infrastructure" / "monitoring" / "dashboard_config.json"
-_OPTIONS = EmbeddedOptions({MeasurementClass.METRICS: timedelta(days=7), MeasurementClass.SELF: timedelta(days=31)})
+_OPTIONS = EmbeddedOptions()
 
 
 @dataclass
@@ -104,6 +106,8 @@ class World:
     app: web.Application
     session: aiohttp.ClientSession
     store: EmbeddedStore
+    spool: Spool
+    folder: Path
     state: State
     clock: SetClock
     catalog: Catalog
@@ -167,16 +171,19 @@ async def running(
     async def own_health() -> OwnHealth:
         return own[0]
 
+    registry, quarantine = BUILT_IN.learning(), Quarantine(folder / "quarantine", clock.clock)
     async with (
-        EmbeddedStore.opened(folder / "metrics.duckdb", _OPTIONS, BUILT_IN) as store,
+        EmbeddedStore.opened(folder / "metrics.duckdb", _OPTIONS, registry) as store,
         State.opened(folder / "state.sqlite") as state,
+        Spool.opened(folder / "spool.sqlite", store, quarantine, SpoolLimits(), clock.clock) as spool,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
         tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
         doors = Doors(
             reader=reader or store,
+            intake=Intake(spool, registry, state.learned_schema, quarantine, clock.clock),
             services=catalog,
-            registry=BUILT_IN,
+            registry=registry,
             tokens=state.tokens,
             sessions=state.sessions,
             ownership=state.ownership,
@@ -189,4 +196,4 @@ async def running(
         )
         app = build_app(change(doors))
         async with listening(app, "127.0.0.1", 0, None) as url:
-            yield World(url, app, session, store, state, clock, catalog, own, tokens)
+            yield World(url, app, session, store, spool, folder, state, clock, catalog, own, tokens)

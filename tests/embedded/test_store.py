@@ -364,3 +364,32 @@ async def test_a_file_that_another_process_holds_is_named_with_that_process(tmp_
                 pass
 
         child.kill()
+
+
+async def test_a21_more_tag_sets_than_a_measurement_may_have_are_refused(tmp_path: Path) -> None:
+    """The store is the last guard: those it knows go on, over a restart too, and the refused are named."""
+    points = [Point.of("system", {"host": f"h{number}"}, {"load1": 1.0}, START) for number in range(1_002)]
+    async with EmbeddedStore.opened(tmp_path / "metrics.duckdb", OPTIONS, BUILT_IN) as store:
+        outcome = await store.write(points)
+    async with EmbeddedStore.opened(tmp_path / "metrics.duckdb", OPTIONS, BUILT_IN) as store:
+        again = await store.write([points[0], points[-1]])
+
+    assert outcome.status is again.status is WriteStatus.PARTIAL
+    assert [one.point for one in outcome.refused] == points[1_000:]
+    assert [one.point for one in again.refused] == points[-1:]
+    assert "1,000 tag sets" in outcome.refused[0].reason
+
+
+async def test_series_whose_samples_are_all_gone_are_forgotten(tmp_path: Path) -> None:
+    """Or containers that come and go would use up the budget over the years."""
+    path = tmp_path / "metrics.duckdb"
+    async with EmbeddedStore.opened(path, OPTIONS, BUILT_IN) as store:
+        await store.write([load("gone", 0, 1.0), load("kept", DAY // SECOND, 1.0)])
+        await store.delete_expired(NOW + timedelta(days=7, seconds=1))
+    async with EmbeddedStore.opened(path, OPTIONS, BUILT_IN) as store:
+        kept = store.take_statistics().series
+        await store.write([load("gone", 1, 2.0)])
+        answer = await store.read(query(Raw(), stop=START + 2 * DAY))
+
+    assert [dict(one.series.tags)["host"] for one in answer.series] == ["gone", "kept"]
+    assert kept == 2  # numbers are never used again

@@ -1,0 +1,215 @@
+"""What applications push: lines in, points acknowledged by the spool out. Shell.
+
+Nobody registers what Telegraf or an application sends, so what is not known yet is learned (telemetry/schema.py) and
+kept, before the first point of it is acknowledged: a restart must know it before it reads the spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from collector.line_protocol import Line, Value, parse_lines, shown
+from collector.quarantine import Quarantine
+from collector.series_budget import SeriesBudget
+from telemetry.clock import Clock
+from telemetry.errors import PointRejected
+from telemetry.points import FieldValue, Point
+from telemetry.ports import IntakeOutcome, PointWriter, Refused, WriteStatus
+from telemetry.schema import FieldType, Measurement, Registry
+from telemetry.times import duration_nanoseconds, format_duration, format_instant, from_datetime
+
+OWN_PREFIX = "opswatch_"  # what OpsWatch says of itself, nobody else says
+MAX_AHEAD = timedelta(days=1)
+_CHUNK = 5_000  # points that are acknowledged together
+_AT_ONCE = 2  # bodies that are worked on; the others wait
+_MAX_KEPT = 10_000  # refused points of one body that go to quarantine with their reasons
+
+
+class LearnedSchema(Protocol):
+    """Where learned measurements outlive the process."""
+
+    async def save(self, measurements: Sequence[Measurement]) -> None:
+        """Keep these, each whole. Raises StoreUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeSettings:
+    """`retention` of raw samples: what is older is refused, as InfluxDB refuses it."""
+
+    retention: timedelta = timedelta(days=7)
+
+
+@dataclass(slots=True)
+class IntakeStatistics:
+    """Counted since start. `left_out` counts text fields that nobody registered, by (measurement, field)."""
+
+    accepted_points: int = 0
+    refused_points: int = 0
+    unparseable_bodies: int = 0
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Sorted:
+    points: list[Point] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    dropped: int = 0
+    learned: dict[str, Measurement] = field(default_factory=dict)
+
+    def refuse(self, point: Point, reason: str) -> None:
+        self.dropped += 1
+        if len(self.refused) < _MAX_KEPT:
+            self.refused.append(Refused(point, reason))
+
+
+class Intake:
+    """Implements `api.doors.PointIntake` in front of the spool."""
+
+    def __init__(
+        self,
+        writer: PointWriter,
+        registry: Registry,
+        learned: LearnedSchema,
+        quarantine: Quarantine,
+        clock: Clock,
+        settings: IntakeSettings | None = None,
+    ) -> None:
+        self._writer = writer
+        self._registry = registry
+        self._learned = learned
+        self._quarantine = quarantine
+        self._clock = clock
+        self._settings = settings or IntakeSettings()
+        self._budget = SeriesBudget()
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self.statistics = IntakeStatistics()
+
+    async def take(self, body: bytes, precision: str) -> IntakeOutcome:
+        """Acknowledge the points of a body of line protocol, `precision` being `ns`, `us`, `ms` or `s`.
+
+        All lines must be lines, else nothing is kept; points that cannot be kept leave the others unharmed, and are in
+        quarantine with their reasons. Raises StoreUnavailable.
+        """
+        async with self._places:
+            lines, bad = await asyncio.to_thread(parse_lines, body.decode("utf-8", "replace"), precision)
+            if bad:
+                self.statistics.unparseable_bodies += 1
+                return IntakeOutcome(unparseable=shown(bad))
+            found = _Sorted()
+            for start in range(0, len(lines), _CHUNK):
+                self._sort_out(lines[start : start + _CHUNK], found)
+                await asyncio.sleep(0)  # a large body must not keep everybody else waiting
+            if found.learned:
+                await self._learned.save(list(found.learned.values()))
+            return await self._keep(found)
+
+    async def _keep(self, found: _Sorted) -> IntakeOutcome:
+        accepted = 0
+        for start in range(0, len(found.points), _CHUNK):
+            chunk = found.points[start : start + _CHUNK]
+            outcome = await self._writer.write(chunk)
+            if outcome.status not in {WriteStatus.OK, WriteStatus.PARTIAL}:
+                # Those before are acknowledged; sent again, they overwrite themselves.
+                return IntakeOutcome(accepted, unavailable=outcome.message or "points cannot be kept at the moment")
+            found.dropped += len(outcome.refused)
+            accepted += len(chunk) - len(outcome.refused)
+        if found.refused:
+            await asyncio.to_thread(self._quarantine.add, found.refused, "push")
+        self.statistics.accepted_points += accepted
+        self.statistics.refused_points += found.dropped
+        reason = f"{found.refused[0].reason} dropped={found.dropped}" if found.refused else ""
+        return IntakeOutcome(accepted, found.dropped, refused=reason)
+
+    def _sort_out(self, lines: Sequence[Line], found: _Sorted) -> None:
+        now = from_datetime(self._clock.now())
+        oldest = now - duration_nanoseconds(self._settings.retention)
+        for line in lines:
+            time = now if line.time is None else line.time
+            point = Point(line.measurement, line.tags, {}, time)
+            try:
+                self._check_time(line, time, oldest, now)
+                fields = self._fields(line, found)
+                point = Point(line.measurement, line.tags, fields, time)
+                accepted = self._registry.coerce(point)
+                self._check_budget(accepted)
+                found.points.append(accepted)
+            except PointRejected as error:
+                shown_fields = {name: _number(value) for name, value in line.fields.items()}
+                found.refuse(Point(line.measurement, line.tags, shown_fields, time), error.message)
+
+    def _check_time(self, line: Line, time: int, oldest: int, now: int) -> None:
+        if time < oldest:
+            raise PointRejected(
+                f"points outside retention policy of duration {format_duration(self._settings.retention)} - point"
+                f" {line.measurement[:60]} at {format_instant(time)} dropped because it violates a Retention Policy"
+                f" Lower Bound at {format_instant(oldest)}"
+            )
+        if time > now + duration_nanoseconds(MAX_AHEAD):
+            raise PointRejected(
+                f"point {line.measurement[:60]} at {format_instant(time)} is more than {format_duration(MAX_AHEAD)}"
+                " in the future: is the precision right?"
+            )
+
+    def _fields(self, line: Line, found: _Sorted) -> dict[str, FieldValue]:
+        """What is to be kept of a line's fields, in the types of the registry; learns what is new."""
+        if line.measurement.startswith(OWN_PREFIX):
+            raise PointRejected(f"measurement {line.measurement[:60]!r} is OpsWatch's own: nobody else writes it")
+        known = self._registry.get(line.measurement)
+        kept = {name: _number(value) for name, value in line.fields.items()}
+        unknown = []
+        left_out = []
+        for name, value in line.fields.items():
+            registered = None if known is None else known.field(name)
+            if registered is not None:
+                _check_type(line, name, kept[name], registered.type)
+            elif isinstance(value, str):
+                left_out.append(name)
+                del kept[name]
+            else:
+                unknown.append(name)
+        if not kept:
+            words = f"{line.measurement[:60]} has only text fields, which are not registered: {left_out[0][:60]}"
+            raise PointRejected(words)
+        if known is None or unknown:
+            found.learned[line.measurement] = self._registry.learn(
+                line.measurement, (name for name, _ in line.tags), unknown
+            )
+        for name in left_out:
+            self._note_left_out(line, name)
+        return kept
+
+    def _note_left_out(self, line: Line, name: str) -> None:
+        key = (line.measurement, name)
+        if key in self.statistics.left_out or len(self.statistics.left_out) < _MAX_KEPT:
+            if key not in self.statistics.left_out:
+                example = Point(line.measurement, line.tags, {name: str(line.fields[name])}, line.time or 0)
+                reason = f"text field {name!r} is not registered and left out; this is the first one, more are counted"
+                self._quarantine.add([Refused(example, reason)], "push")
+            self.statistics.left_out[key] += 1
+
+    def _check_budget(self, point: Point) -> None:
+        measurement = self._registry.get(point.measurement)
+        assert measurement is not None
+        self._budget.check(measurement, point.tags)
+
+
+def _number(value: Value) -> FieldValue:
+    return int(value) if isinstance(value, bool) else value
+
+
+def _check_type(line: Line, name: str, value: FieldValue, registered: FieldType) -> None:
+    fits = isinstance(value, str) == (registered is FieldType.TEXT)
+    if fits and (registered is not FieldType.INTEGER or float(value).is_integer()):
+        return
+    given = {bool: "boolean", int: "integer", float: "float", str: "string"}[type(line.fields[name])]
+    word = {FieldType.TEXT: "string", FieldType.INTEGER: "integer", FieldType.FLOAT: "float"}[registered]
+    raise PointRejected(
+        f'field type conflict: input field "{name[:60]}" on measurement "{line.measurement[:60]}" is type {given},'
+        f" already exists as type {word}"
+    )

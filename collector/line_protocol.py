@@ -1,0 +1,249 @@
+"""InfluxDB's line protocol: `measurement,tag=value field=1.5,other=2i 1700000000000000000`. Pure.
+
+It accepts what InfluxDB 2.9 accepts and words its faults as that does, so that clients which read them understand ours.
+Format: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from telemetry.points import Tags
+
+PRECISIONS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+MAX_KEY_LENGTH = 65_535  # bytes of measurement and tags
+MAX_QUOTED = 500  # characters of a line that a fault quotes
+
+Value = float | int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One parsed line. `number` counts from 1; `time` is ns since 1970 UTC, None where the line has none."""
+
+    number: int
+    measurement: str
+    tags: Tags
+    fields: dict[str, Value]
+    time: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that is none, and why."""
+
+    number: int
+    text: str
+    reason: str
+
+    def __str__(self) -> str:
+        text = self.text if len(self.text) <= MAX_QUOTED else self.text[:MAX_QUOTED] + "…"
+        return f"unable to parse '{text}': {self.reason} (line {self.number})"
+
+
+# A backslash escapes only what would end the word here; before anything else it is a backslash.
+_MEASUREMENT = re.compile(r"((?:\\[, ]|[^, ])+)")
+_TAG = re.compile(r",((?:\\[,= ]|[^,= ])*)(?:=((?:\\[,= ]|[^,= ])*))?")
+_FIELD = re.compile(r'((?:\\[,= ]|[^,= ])*)=("(?:\\.|[^"\\])*"|[^, ]*)', re.DOTALL)
+_IN_KEYS = re.compile(r"\\([,= ])")
+_IN_STRINGS = re.compile(r'\\(["\\])')
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_INTEGER = re.compile(r"[-+]?[0-9]+i", re.ASCII)
+_UNSIGNED = re.compile(r"\+?[0-9]+u", re.ASCII)
+_TIMESTAMP = re.compile(r"-?[0-9]+", re.ASCII)
+_BOOLEANS = {**dict.fromkeys(("t", "T", "true", "True", "TRUE"), True)} | {
+    **dict.fromkeys(("f", "F", "false", "False", "FALSE"), False)
+}
+
+
+class _Fault(ValueError):
+    pass
+
+
+def parse_lines(text: str, precision: str = "ns") -> tuple[list[Line], list[BadLine]]:
+    """All lines of a body, and those that are none. `precision` is a key of PRECISIONS."""
+    unit = PRECISIONS[precision]
+    lines: list[Line] = []
+    bad: list[BadLine] = []
+    tag_sets: dict[str, tuple[str, Tags]] = {}  # most bodies repeat their series
+    for number, line in _split(text):
+        stripped = line.lstrip(" \t\0")
+        if not stripped or stripped.startswith("#"):
+            continue
+        try:
+            lines.append(_parse(number, stripped, unit, tag_sets))
+        except _Fault as fault:
+            bad.append(BadLine(number, line, str(fault)))
+    return lines, bad
+
+
+def _split(text: str) -> Iterator[tuple[int, str]]:
+    """(number of its first line, line): a line goes on while a quoted string is open."""
+    open_line, first = "", 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if open_line:
+            line = f"{open_line}\n{line}"  # noqa: PLW2901
+        else:
+            first = number
+        if '"' in line and _has_open_string(line):
+            open_line = line
+            continue
+        open_line = ""
+        yield first, line
+    if open_line:
+        yield first, open_line
+
+
+def _has_open_string(line: str) -> bool:
+    start = _end_of_key(line)
+    is_open, position = False, start
+    while (position := line.find('"', position)) >= 0:
+        # Only behind "=" does a quote begin a string; inside one, a backslash keeps it from ending it.
+        if is_open:
+            backslashes = position - len(line[:position].rstrip("\\"))
+            is_open = bool(backslashes % 2)
+        else:
+            is_open = position > start and line[position - 1] == "="
+        position += 1
+    return is_open
+
+
+def _end_of_key(line: str) -> int:
+    position = len(line) - len(line.lstrip(" \t\0"))
+    while (position := line.find(" ", position)) >= 0:
+        if line[position - 1] != "\\":
+            return position
+        position += 1
+    return len(line)
+
+
+def _parse(number: int, line: str, unit: int, tag_sets: dict[str, tuple[str, Tags]]) -> Line:
+    if "\\" in line or '"' in line:
+        key = line[: _end_of_key(line)]
+        fields, timestamp = _fields_with_strings(line[len(key) :].lstrip(" "))
+    else:
+        key, *rest = [word for word in line.split(" ") if word]
+        if not rest:
+            raise _Fault("missing fields")
+        if len(rest) > 2:
+            raise _Fault("bad timestamp")
+        fields = _plain_fields(rest[0])
+        timestamp = rest[1] if len(rest) == 2 else ""
+    known = tag_sets.get(key)
+    if known is None:
+        known = tag_sets[key] = _key(key)
+    return Line(number, known[0], known[1], fields, _time(timestamp, unit))
+
+
+def _key(key: str) -> tuple[str, Tags]:
+    if len(key.encode("utf-8", "replace")) > MAX_KEY_LENGTH:
+        raise _Fault(f"max key length exceeded: {len(key.encode('utf-8', 'replace'))} > {MAX_KEY_LENGTH}")
+    match = _MEASUREMENT.match(key)
+    if match is None:
+        raise _Fault("missing measurement")
+    tags: dict[str, str] = {}
+    position = match.end()
+    while position < len(key):
+        found = _TAG.match(key, position)
+        if found is None:
+            raise _Fault("invalid tag format")
+        name, value = _unescaped(found[1]), found[2]
+        if not name:
+            raise _Fault("missing tag key")
+        if not value:
+            raise _Fault("missing tag value")
+        if value.endswith("\\"):
+            raise _Fault("invalid tag format")
+        if name == "time":
+            raise _Fault('cannot use reserved tag key "time"')
+        if name in tags:
+            raise _Fault("duplicate tags")
+        tags[name] = _unescaped(value)
+        position = found.end()
+    return _unescaped(match[1]), tuple(sorted(tags.items()))
+
+
+def _plain_fields(text: str) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
+    for item in text.split(","):
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise _Fault("missing field key" if equals else "invalid field format")
+        fields[name] = _value(value)
+    return fields
+
+
+def _fields_with_strings(text: str) -> tuple[dict[str, Value], str]:
+    if not text:
+        raise _Fault("missing fields")
+    fields: dict[str, Value] = {}
+    position = 0
+    while True:
+        match = _FIELD.match(text, position)
+        if match is None:
+            raise _Fault("invalid field format")
+        if not match[1]:
+            raise _Fault("missing field key")
+        if match[2].startswith('"') and not match[2].endswith('"'):
+            raise _Fault("unbalanced quotes")
+        fields[_unescaped(match[1])] = _value(match[2])
+        position = match.end()
+        if position < len(text) and text[position] == ",":
+            position += 1
+            continue
+        rest = text[position:]
+        if rest and not rest.startswith(" "):
+            raise _Fault("invalid field format")
+        return fields, rest.strip(" ")
+
+
+def _value(text: str) -> Value:
+    if not text:
+        raise _Fault("missing field value")
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        if math.isinf(number):
+            raise _Fault("invalid float")
+        return number
+    if text[0] == '"':
+        if len(text) < 2 or text[-1] != '"':
+            raise _Fault("unbalanced quotes")
+        return _IN_STRINGS.sub(r"\1", text[1:-1])
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _INTEGER.fullmatch(text) or _UNSIGNED.fullmatch(text):
+        return _integer(text)
+    raise _Fault("invalid boolean" if text[0] in "tTfF+" else "invalid number")
+
+
+def _integer(text: str) -> int:
+    number, kind = int(text[:-1]), text[-1]
+    least, greatest = (0, 2**64 - 1) if kind == "u" else (-(2**63), 2**63 - 1)
+    if not least <= number <= greatest:
+        word = "ParseUint" if kind == "u" else "ParseInt"
+        raise _Fault(f'unable to parse integer {text[:-1]}: strconv.{word}: parsing "{text[:-1]}": value out of range')
+    return number
+
+
+def _time(text: str, unit: int) -> int | None:
+    if not text:
+        return None
+    if not _TIMESTAMP.fullmatch(text) or len(text) > 20:
+        raise _Fault("bad timestamp")
+    time = int(text) * unit
+    if not -(2**63) + 1 < time < 2**63 - 1:
+        raise _Fault("time outside range -9223372036854775806 - 9223372036854775806")
+    return time
+
+
+def _unescaped(text: str) -> str:
+    return _IN_KEYS.sub(r"\1", text) if "\\" in text else text
+
+
+def shown(bad: Sequence[BadLine], most: int = 64_000) -> str:
+    """The faults, a line each, in all at most `most` characters."""
+    text = "\n".join(str(one) for one in bad[: most // 40])
+    return text if len(text) <= most and len(bad) <= most // 40 else text[:most] + f"\n… {len(bad):,} bad lines in all"

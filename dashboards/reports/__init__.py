@@ -1,0 +1,1 @@
+"""Reports: what a period was like, against the one before it."""

@@ -1,0 +1,242 @@
+"""`POST /api/v2/write`: InfluxDB's own client writes to OpsWatch, and is told of faults as InfluxDB tells them."""
+
+import asyncio
+import gzip
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from influxdb_client import InfluxDBClient, WriteOptions
+from influxdb_client import Point as ClientPoint
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.rest import ApiException
+
+from api.write import MAX_BYTES
+from telemetry.ports import IntakeOutcome
+from telemetry.series import Raw, SeriesQuery
+from tests.api.world import NOW_NS, SECOND, World, running
+
+
+async def push(
+    world: World, body: str | bytes, who: str = "operator", path: str = "/api/v2/write", **headers: str
+) -> tuple[int, dict[str, Any]]:
+    data = io.BytesIO(body.encode() if isinstance(body, str) else body)
+    headers = {"Authorization": f"Token {world.tokens[who]}", **headers}
+    async with world.session.post(world.url + path, data=data, headers=headers) as answer:
+        text = await answer.text()
+        assert answer.headers.get("X-Platform-Error-Code", "") == (json.loads(text).get("code", "") if text else "")
+        return answer.status, json.loads(text) if text else {}
+
+
+async def stored(world: World, measurement: str) -> dict[str, list[float]]:
+    """Values by field, once the store has them all."""
+    assert await world.spool.drain(timedelta(seconds=10))
+    query = SeriesQuery(measurement, (), NOW_NS - 10**6 * SECOND, NOW_NS + 10**6 * SECOND, Raw())
+    return {one.series.field: list(one.values) for one in (await world.store.read(query)).series}  # type: ignore[arg-type]
+
+
+async def quarantined(world: World) -> list[dict[str, Any]]:
+    return [
+        json.loads(line)
+        for path in sorted((world.folder / "quarantine").glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+
+
+async def test_influxdbs_own_client_writes_and_reads_back(world: World) -> None:
+    """influxdb-client's WriteApi, synchronous and in batches, in with gzip: every point is there."""
+
+    def write() -> None:
+        with InfluxDBClient(world.url, world.tokens["operator"], org="any", enable_gzip=True) as client:
+            with client.write_api(write_options=SYNCHRONOUS) as one:
+                one.write("any", record=ClientPoint("orders").tag("shop", "a").field("total", 1.5).time(NOW_NS))
+                one.write("any", record="orders,shop=a total=2 1795521601", write_precision="s")
+            with client.write_api(write_options=WriteOptions(batch_size=100, flush_interval=50)) as many:
+                for number in range(1_000):
+                    point = ClientPoint("orders").tag("shop", "b").field("count", number)
+                    many.write("any", record=point.time(NOW_NS - number))
+
+    await asyncio.to_thread(write)
+    values = await stored(world, "orders")
+
+    assert values["total"] == [1.5, 2.0]
+    assert sorted(values["count"]) == list(range(1_000))
+
+
+async def test_telegrafs_points_are_kept_and_what_is_new_is_learned(world: World) -> None:
+    """Fields that built-in measurements lack are learned; text that nobody registered is left out, and told once."""
+    body = (
+        f"mem,host=web1 used=1000i,used_percent=12.5,commit_limit=7i {NOW_NS}\n"
+        f'system,host=web1 load1=0.5,uptime_format="1 day" {NOW_NS}\n'
+        f'system,host=web1 load1=0.6,uptime_format="1 day" {NOW_NS + SECOND}\n'
+        f"diskio,host=web1,name=sda reads=12i,busy=t {NOW_NS}\n"
+    )
+    answer = await push(world, body, path="/api/v2/write?bucket=b&org=o&precision=ns")
+    again = await world.get("/api/v1/schema")
+    learned = {one["name"]: one for one in (await again.json())["measurements"]}
+
+    assert answer == (204, {})
+    assert await stored(world, "mem") == {"commit_limit": [7.0], "used": [1000], "used_percent": [12.5]}
+    assert await stored(world, "system") == {"load1": [0.5, 0.6]}
+    assert await stored(world, "diskio") == {"busy": [1.0], "reads": [12.0]}
+    assert (learned["diskio"]["tags"], learned["diskio"]["class"]) == (["host", "name"], "metrics")
+    assert [(one["source"], "uptime_format" in one["reason"]) for one in await quarantined(world)] == [("push", True)]
+
+
+async def test_what_was_learned_is_known_after_a_restart(tmp_path: Path) -> None:
+    """It is kept before the first point of it is acknowledged."""
+    async with running(tmp_path) as world:
+        assert (await push(world, f"orders,shop=a total=1 {NOW_NS}"))[0] == 204
+        registry = await world.state.learned_schema.registry()
+
+    measurement = registry.get("orders")
+    assert measurement is not None
+    assert (measurement.tags, [field.name for field in measurement.fields]) == (("shop",), ["total"])
+
+
+async def test_a10_a_line_that_is_none_is_named_and_nothing_is_kept(world: World) -> None:
+    """As InfluxDB does it: 400, the line, the reason, and its number."""
+    lines = [f"orders,shop=a total={number} {NOW_NS + number}" for number in range(5_000)]
+    lines[4_216] = "orders,shop=a total="
+    status, error = await push(world, "\n".join(lines))
+
+    assert (status, error["code"]) == (400, "invalid")
+    assert error["message"] == "unable to parse 'orders,shop=a total=': missing field value (line 4217)"
+    assert await stored(world, "orders") == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f"mem,host=a used=1.5 {NOW_NS}", 'field type conflict: input field "used" on measurement "mem" is type float'),
+        (f'mem,host=a used="x" {NOW_NS}', "is type string, already exists as type integer dropped=1"),
+        (f"mem,host=a used=9007199254740993i {NOW_NS}", "beyond 2^53"),
+        ("mem,host=a used=1i 1", "outside retention policy of duration 7d"),
+        ("mem,host=a used=1i", ""),
+        ("mem,host=a used=1i 4102444800000000000", "more than 1d in the future"),
+        (f"mem,dc=a used=1i {NOW_NS}", "mem has no tag 'dc'"),
+        (f"_mem,dc=a used=1i {NOW_NS}", "cannot be a name"),
+        (f"result,dc=a used=1i {NOW_NS}", "cannot be a name"),
+        (f"orders time=1 {NOW_NS}", "cannot be a name"),
+        (f"opswatch_store,kind=x series=1i {NOW_NS}", "OpsWatch's own"),
+        (f'orders state="open" {NOW_NS}', "only text fields"),
+        (f"mem,host={'x' * 2_000} used=1i {NOW_NS}", "more than 1,024"),
+    ],
+)
+async def test_a22_a_point_that_cannot_be_kept_leaves_its_neighbours_unharmed(
+    world: World, line: str, words: str
+) -> None:
+    """422 with the reason, the others are kept, and the point is in quarantine with its reason."""
+    body = f"cpu,cpu=cpu-total,host=a usage_idle=1 {NOW_NS}\n{line}\ncpu,cpu=cpu-total,host=a usage_idle=2 {NOW_NS + 1}"
+    status, error = await push(world, body)
+
+    assert await stored(world, "cpu") == {"usage_idle": [1.0, 2.0]}
+    if not words:  # without a time it is now
+        assert (status, await stored(world, "mem")) == (204, {"used": [1]})
+        return
+    assert (status, error["code"]) == (422, "unprocessable entity")
+    assert error["message"].startswith("failure writing points to database: partial write: ")
+    assert words in error["message"]
+    assert error["message"].endswith("dropped=1")
+    assert len(await quarantined(world)) == 1
+
+
+async def test_a26_the_same_points_twice_are_the_same_points(world: World) -> None:
+    """A client that lost the answer sends them again; a later value of one time wins."""
+    body = "\n".join(f"orders,shop=a total={number} {NOW_NS + number}" for number in range(100))
+    await push(world, body)
+    await push(world, body)
+    await push(world, f"orders,shop=a total=7 {NOW_NS}")
+
+    assert (await stored(world, "orders"))["total"] == [7.0, *(float(number) for number in range(1, 100))]
+
+
+async def test_a21_a_tag_with_a_value_of_its_own_for_everything_is_stopped(world: World) -> None:
+    """At the measurement's budget: the reason names the tag, what was known before goes on."""
+    for start in range(0, 30_000, 10_000):
+        lines = (f"orders,shop=a,id={number} total=1 {NOW_NS}" for number in range(start, start + 10_000))
+        status, error = await push(world, "\n".join(lines))
+    known = await push(world, f"orders,shop=a,id=7 total=2 {NOW_NS + 1}")
+
+    assert status == 422
+    assert "orders has 10,000 tag sets" in error["message"]
+    assert "tag 'id' alone has 10,000 values" in error["message"]
+    assert known == (204, {})
+    assert len(await quarantined(world)) <= 20_000
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body", "expected"),
+    [
+        ("/api/v2/write?precision=h", {}, "a b=1", (400, "valid precision units are ns, us, ms, s")),
+        ("/api/v2/write", {"Content-Encoding": "gzip"}, gzip.compress(f"orders a=1 {NOW_NS}".encode()), (204, "")),
+        ("/api/v2/write", {"Content-Encoding": "gzip"}, b"orders a=1", (400, "unable to read data")),
+        ("/api/v2/write", {"Content-Encoding": "gzip"}, gzip.compress(b"0" * (MAX_BYTES + 1)), (413, "25,000,000")),
+        ("/api/v2/write", {}, b"x" * (MAX_BYTES + 1), (413, "25,000,000")),
+        ("/api/v2/write", {}, b"", (204, "")),
+        ("/api/v2/write", {}, b"\n# nothing\n\n", (204, "")),
+        ("/api/v2/write", {}, b"orders \xff\xfe=1", (204, "")),
+    ],
+)
+async def test_bodies_are_read_with_care(
+    world: World, path: str, headers: dict[str, str], body: bytes, expected: tuple[int, str]
+) -> None:
+    """Compressed or not, with a cap on what comes out; an empty one is no mistake."""
+    status, error = await push(world, body, path=path, **headers)
+
+    assert status == expected[0], error
+    assert expected[1] in error.get("message", "")
+
+
+async def test_a_body_of_a_gigabyte_is_refused_before_it_is_sent(world: World) -> None:
+    """The length is announced; not a byte of it is waited for."""
+    head = (
+        f"POST /api/v2/write HTTP/1.1\r\nHost: x\r\nAuthorization: Token {world.tokens['operator']}\r\n"
+        "Content-Length: 1000000000\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    writer.write(head.encode())
+    answer = await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_viewer_may_not_write_and_the_client_says_so(world: World) -> None:
+    """Writing needs an operator's token, and InfluxDB's client raises what it raises there."""
+
+    def write() -> None:
+        with InfluxDBClient(world.url, world.tokens["viewer"], org="any") as client:
+            client.write_api(write_options=SYNCHRONOUS).write("any", record=f"orders total=1 {NOW_NS}")
+
+    with pytest.raises(ApiException) as raised:
+        await asyncio.to_thread(write)
+    assert raised.value.status == 403
+
+
+class Unavailable:
+    """An intake whose disk is full."""
+
+    async def take(self, body: bytes, precision: str) -> IntakeOutcome:
+        return IntakeOutcome(unavailable="the spool cannot commit: disk is full")
+
+
+@pytest.fixture
+async def full(tmp_path: Path) -> AsyncIterator[World]:
+    async with running(tmp_path, change=lambda doors: replace(doors, intake=Unavailable())) as world:
+        yield world
+
+
+async def test_what_cannot_be_acknowledged_is_to_be_sent_again(full: World) -> None:
+    """503 with Retry-After, for which every client waits; never 204 for a point that is nowhere."""
+    headers = full.bearer("operator")
+    async with full.session.post(full.url + "/api/v2/write", data=b"a b=1", headers=headers) as answer:
+        body = await answer.json()
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert "disk is full" in body["message"]
