@@ -8,9 +8,10 @@ from pathlib import Path
 
 import duckdb
 
+from embedded.day_marks import DAY_SCHEMA
 from embedded.rollup_sql import ROLLUP_SCHEMA
-from embedded.sql import SCHEMA, text_literal
-from telemetry.errors import StoreUnavailable
+from embedded.sql import SCHEMA, TABLES, text_literal
+from telemetry.errors import StoreDamaged, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +23,108 @@ class EngineOptions:
     allowed_directories: tuple[Path, ...] = ()
 
 
+# Troubles of the machine or of another process, which pass, and files that a later version must read. All others
+# say that the file is no store, or broken.
+_PASSING = re.compile(
+    r"could not set lock|permission denied|no space left|too many open files|out of memory|read-only file system"
+    r"|version number|operation not permitted|input/output error",
+    re.IGNORECASE,
+)
+_MAGIC = (8, b"DUCK")  # at this place of every DuckDB file
+_CORRUPT = re.compile(r"corrupt|checksum|could not read enough bytes|failed to deserialize", re.IGNORECASE)
+
+
 def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection:
     """A connection with our tables and nothing left to configure.
 
-    Raises StoreUnavailable that names the file and the way out.
+    Raises StoreDamaged for a file that is no store of ours or broken, StoreUnavailable naming the way out otherwise.
     """
+    _check_file(path)
     try:
-        connection = duckdb.connect(str(path))
+        # Else a foreign file makes the engine look for an extension that can read it, on the network.
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        connection = duckdb.connect(str(path), config=config)
     except duckdb.Error as error:
-        raise StoreUnavailable(_why(path, error), field="data_dir", value=str(path)) from error
+        raise explained(path, error) from error
     try:
-        for statement in (*_lock_down(path, options), *SCHEMA, *ROLLUP_SCHEMA):
+        _check_tables(path, connection)
+        for statement in (*_lock_down(path, options), *SCHEMA, *ROLLUP_SCHEMA, *DAY_SCHEMA):
             connection.execute(statement)
     except duckdb.Error as error:
         connection.close()
-        raise StoreUnavailable(_why(path, error), field="data_dir", value=str(path)) from error
+        raise explained(path, error) from error
+    except StoreDamaged:
+        connection.close()
+        raise
     path.chmod(0o600)
     return connection
+
+
+def damage_marker(path: Path) -> Path:
+    """A file that says: the store was found damaged while it was open, the next start is to set it aside."""
+    return path.with_name(path.name + ".damaged")
+
+
+def is_corrupt(text: str) -> bool:
+    """Whether what an open store says means that the file itself is broken."""
+    return _CORRUPT.search(text) is not None
+
+
+def explained(path: Path, error: duckdb.Error) -> StoreUnavailable:
+    """What an error at opening means."""
+    text = str(error)
+    if _PASSING.search(text) is None:
+        return _damaged(path, text)
+    holder = re.search(r"PID (\d+)", text)
+    if "Could not set lock" in text:
+        process = f"process {holder[1]}" if holder else "another process"
+        words = f"the store {path} is in use by {process}; stop that one first"
+    else:
+        words = f"the store {path} cannot be opened: {_first_line(text)}"
+    return StoreUnavailable(words, field="data_dir", value=str(path))
+
+
+def _check_file(path: Path) -> None:
+    """Raise StoreDamaged for what is no DuckDB file at all."""
+    marker = damage_marker(path)
+    if marker.exists():
+        raise _damaged(path, marker.read_text(encoding="utf-8", errors="replace") or "it was found damaged")
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as stream:
+            beginning = stream.read(64)
+    except OSError as error:
+        words = f"the store {path} cannot be read: {error.strerror}"
+        raise StoreUnavailable(words, field="data_dir", value=str(path)) from error
+    place, magic = _MAGIC
+    if not beginning:
+        raise _damaged(path, "the file is empty")
+    if beginning[place : place + len(magic)] != magic:
+        raise _damaged(path, "the file is not a DuckDB database")
+
+
+def _check_tables(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """Raise StoreDamaged for somebody else's database."""
+    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if tables and not {"series", *TABLES.values()} <= tables:
+        raise _damaged(path, f"it is another database, with the tables {', '.join(sorted(tables)[:5])}")
+
+
+def _damaged(path: Path, text: str) -> StoreDamaged:
+    reason = _first_line(text)
+    words = (
+        f"the store {path} cannot be opened: {reason}."
+        f" Move it aside (mv {path.name} {path.name}.broken) to start with an empty one, and keep it for recovery"
+    )
+    return StoreDamaged(words, reason=reason, value=str(path))
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0][:300] if text else "no reason is given"
 
 
 def _lock_down(path: Path, options: EngineOptions) -> tuple[str, ...]:
@@ -48,22 +134,7 @@ def _lock_down(path: Path, options: EngineOptions) -> tuple[str, ...]:
         f"SET temp_directory = {text_literal(str(path.absolute().with_suffix('.spill')))}",
         f"SET memory_limit = {text_literal(options.memory_limit)}",
         f"SET threads = {int(options.threads)}",
-        "SET autoinstall_known_extensions = false",
-        "SET autoload_known_extensions = false",
         f"SET allowed_directories = [{folders}]",
         "SET enable_external_access = false",
         "SET lock_configuration = true",
-    )
-
-
-def _why(path: Path, error: duckdb.Error) -> str:
-    text = str(error)
-    holder = re.search(r"PID (\d+)", text)
-    if "Could not set lock" in text:
-        process = f"process {holder[1]}" if holder else "another process"
-        return f"the store {path} is in use by {process}; stop that one first"
-    first_line = text.splitlines()[0][:300] if text else type(error).__name__
-    return (
-        f"the store {path} cannot be opened: {first_line}."
-        f" Move it aside (mv {path.name} {path.name}.broken) to start with an empty one, and keep it for recovery"
     )

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from embedded.engine import is_corrupt
 from embedded.rollup import RollupLedger
 from embedded.selection import MAX_VALUES, Selected, first_line, select, select_buckets, typed
 from embedded.sql import TABLES, select_in_time_order, select_latest, select_raw
 from embedded.values import read_values
 from embedded.windows import WindowedQuery, answer_quantiles, answer_windows, expired
-from telemetry.errors import QueryTooLarge, StoreUnavailable
+from telemetry.errors import QueryTooLarge, StoreDamaged, StoreUnavailable
 from telemetry.grouping import finished
 from telemetry.points import Tags
 from telemetry.rollup import RAW
@@ -230,4 +231,7 @@ def _sliced(
 def _translated(error: duckdb.Error) -> Exception:
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryTooLarge(f"the query needs more memory than the store may use: {first_line(error)}")
-    return StoreUnavailable(f"the embedded store cannot answer: {first_line(error)}")
+    words = f"the embedded store cannot answer: {first_line(error)}"
+    if is_corrupt(str(error)):
+        return StoreDamaged(words, reason=first_line(error), value="")
+    return StoreUnavailable(words)

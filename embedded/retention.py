@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from embedded.rollup import Reconciler, RollupLedger, transaction
+from embedded.day_marks import NANOSECONDS_PER_DAY, DayMarks, Mark
+from embedded.rollup import Reconciler, transaction
 from embedded.sql import TABLES, WIDE_TABLES
-from embedded.writer import NANOSECONDS_PER_DAY, BatchWriter
 from telemetry.rollup import Retention
 from telemetry.times import from_datetime
 
@@ -16,8 +16,8 @@ from telemetry.times import from_datetime
 def delete_expired(
     connection: duckdb.DuckDBPyConnection,
     retention: Retention,
-    ledger: RollupLedger,
     reconciler: Reconciler,
+    marks: DayMarks,
     now: datetime,
 ) -> int:
     """Delete what is older than it is kept; the freed blocks are used again. Returns the rows deleted.
@@ -25,7 +25,7 @@ def delete_expired(
     What a level is still to be made from stays until it is made. From when on a table is whole is kept beside it.
     """
     deleted = 0
-    for table, age in _ages(retention).items():
+    for table, age in ages(retention).items():
         bound = from_datetime(now - age)
         needed = reconciler.holds_back(table)
         bound = bound if needed is None else min(bound, needed)
@@ -34,38 +34,45 @@ def delete_expired(
             if not row or not row[0]:
                 continue
             deleted += row[0]
-            day = bound // NANOSECONDS_PER_DAY
-            connection.execute(f"DELETE FROM sorted_day WHERE table_name = '{table}' AND day < {day}")
+            taken = marks.expire(table, bound // NANOSECONDS_PER_DAY)
             connection.execute(f"DELETE FROM kept WHERE table_name = '{table}'")
             connection.execute(f"INSERT INTO kept VALUES ('{table}', {bound})")
-        ledger.note_kept(table, bound)
+        marks.forget(taken)
+        reconciler.ledger.note_kept(table, bound)
     return deleted
 
 
-def _ages(retention: Retention) -> dict[str, timedelta]:
-    ages = {table: retention.of_class(measurement_class) for measurement_class, table in TABLES.items()}
-    return ages | {table: retention.of_level(level) for level, table in WIDE_TABLES.items()}
+def ages(retention: Retention) -> dict[str, timedelta]:
+    """How long each table is kept."""
+    samples = {table: retention.of_class(measurement_class) for measurement_class, table in TABLES.items()}
+    return samples | {table: retention.of_level(level) for level, table in WIDE_TABLES.items()}
+
+
+def closed_days(connection: duckdb.DuckDBPyConnection, table: str, before: int) -> list[int]:
+    """The days (since 1970 UTC) of a table that are over before day `before` and have rows."""
+    rows = connection.execute(
+        f"SELECT DISTINCT ts // {NANOSECONDS_PER_DAY} FROM {table} WHERE ts < {before * NANOSECONDS_PER_DAY}"
+    ).fetchall()
+    return sorted(day for (day,) in rows)
 
 
 def closed_unsorted_days(
-    connection: duckdb.DuckDBPyConnection, writer: BatchWriter, now: datetime
+    connection: duckdb.DuckDBPyConnection, marks: DayMarks, now: datetime
 ) -> list[tuple[str, int]]:
-    """(table, day since 1970) of each UTC day that is over and not yet in order."""
+    """(table, day) of each UTC day of samples that is over and not yet in order."""
     today = from_datetime(now) // NANOSECONDS_PER_DAY
-    found = []
-    for table in TABLES.values():
-        rows = connection.execute(
-            f"SELECT DISTINCT ts // {NANOSECONDS_PER_DAY} FROM {table} WHERE ts < {today * NANOSECONDS_PER_DAY}"
-        ).fetchall()
-        found += [(table, day) for (day,) in sorted(rows) if day not in writer.sorted_days(table)]
-    return found
+    return [
+        (table, day)
+        for table in TABLES.values()
+        for day in closed_days(connection, table, today)
+        if day not in marks.days(Mark.SORTED, table)
+    ]
 
 
-def sort_day(connection: duckdb.DuckDBPyConnection, writer: BatchWriter, table: str, day: int) -> None:
+def sort_day(connection: duckdb.DuckDBPyConnection, marks: DayMarks, table: str, day: int) -> None:
     """Rewrite one day by (series, time), in one transaction: half the disk, and one series reads 20 times faster."""
     first, end = day * NANOSECONDS_PER_DAY, (day + 1) * NANOSECONDS_PER_DAY
-    connection.execute("BEGIN")
-    try:
+    with transaction(connection):
         connection.execute(
             f"CREATE TEMP TABLE day_in_order AS SELECT * FROM {table} WHERE ts >= {first} AND ts < {end}"
             " ORDER BY series_id, ts"
@@ -73,9 +80,5 @@ def sort_day(connection: duckdb.DuckDBPyConnection, writer: BatchWriter, table: 
         connection.execute(f"DELETE FROM {table} WHERE ts >= {first} AND ts < {end}")
         connection.execute(f"INSERT INTO {table} SELECT * FROM day_in_order")
         connection.execute("DROP TABLE day_in_order")
-        connection.execute(f"INSERT INTO sorted_day VALUES ('{table}', {day})")
-        connection.execute("COMMIT")
-    except duckdb.Error:
-        connection.execute("ROLLBACK")
-        raise
-    writer.remember_sorted(table, day)
+        marks.put(Mark.SORTED, table, day)
+    marks.note(Mark.SORTED, table, day)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from embedded.day_marks import DayMarks
 from embedded.rollup_sql import counts_that_differ, make_windows, mark_stale, oldest_from, source_table
-from embedded.sql import RAW_TABLE
+from embedded.sql import RAW_TABLE, WIDE_TABLES
 from telemetry.rollup import LEVELS, Level, Standing, windows_touched
 from telemetry.series import GROWTH_LOOKBACK
 
@@ -111,9 +112,10 @@ def _followers(level: Level, window: int) -> range:
 class Reconciler:
     """Does one piece at a time: `step` until it says that there is no more."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, ledger: RollupLedger) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, ledger: RollupLedger, marks: DayMarks) -> None:
         self._connection = connection
         self._ledger = ledger
+        self._marks = marks
         self.statistics = {level.name: LevelStatistics() for level in LEVELS}
 
     def step(self, now: int) -> bool:
@@ -126,6 +128,10 @@ class Reconciler:
                 self.statistics[level.name].failures += 1
                 raise
         return False
+
+    @property
+    def ledger(self) -> RollupLedger:
+        return self._ledger
 
     def due(self, level: Level, now: int) -> int:
         """Up to where the level's windows are to be made at `now`; no further than its source is."""
@@ -184,7 +190,9 @@ class Reconciler:
             for first, last in _runs(whole, level.step):
                 for statement in make_windows(level, first, last + level.step):
                     self._connection.execute(statement)
+            taken = self._marks.take(WIDE_TABLES[level.name], piece[0], whole)
             self._forget_stale(level, piece)
+        self._marks.forget(taken)
         self._ledger.note_made(level, until, piece)
         self.statistics[level.name].made_windows += len(whole)
         self.statistics[level.name].repaired_windows += len(whole)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from embedded.sql import RAW_TABLE, WIDE_TABLES, select_grown, text_literal
-from telemetry.rollup import RAW, Aggregate, Level, kinds_with
+from telemetry.rollup import LEVELS, RAW, Aggregate, Level, kinds_with
 
 _COLUMNS = ", ".join(
     f"{aggregate} {'INTEGER' if aggregate is Aggregate.COUNT else 'DOUBLE'}" for aggregate in Aggregate
@@ -29,6 +29,9 @@ ROLLUP_SCHEMA = (
     # The kind of each series' field, as the registry of this process has it.
     "CREATE TABLE IF NOT EXISTS series_kind (series_id INTEGER, kind VARCHAR)",
 )
+
+
+LEVEL_STEPS = {level.name: level.step for level in LEVELS}
 
 
 def source_table(level: Level) -> str:

@@ -42,7 +42,8 @@ SCHEMA = (
         f"CREATE TABLE IF NOT EXISTS {table} (ts BIGINT, series_id INTEGER, value DOUBLE, text VARCHAR)"
         for table in TABLES.values()
     ),
-    "CREATE TABLE IF NOT EXISTS sorted_day (table_name VARCHAR, day INTEGER)",
+    # What was lost and when (ns), as far as is known; see embedded/recovery.py.
+    "CREATE TABLE IF NOT EXISTS missing_period (start BIGINT, stop BIGINT, reason VARCHAR, file VARCHAR)",
 )
 
 _AGGREGATES: dict[Function, str] = {

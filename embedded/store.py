@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,14 +15,18 @@ from typing import TypeVar
 
 import duckdb
 
-from embedded.engine import EngineOptions, open_engine
+from embedded.archive import Archive
+from embedded.day_marks import DayMarks, Mark
+from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine
 from embedded.reader import QueryRunner
-from embedded.retention import closed_unsorted_days, delete_expired, sort_day
+from embedded.recovery import MissingPeriod, Recovery, missing_periods, recover
+from embedded.retention import ages, closed_days, closed_unsorted_days, delete_expired, sort_day
 from embedded.rollup import DAY, Reconciler, RollupLedger
+from embedded.sql import TABLES, WIDE_TABLES
 from embedded.writer import BatchWriter
-from telemetry.errors import QueryTimedOut, StoreUnavailable
+from telemetry.errors import QueryTimedOut, StoreDamaged, StoreUnavailable
 from telemetry.points import Point
-from telemetry.ports import DEFAULT_DEADLINE, WriteOutcome
+from telemetry.ports import DEFAULT_DEADLINE, WriteOutcome, WriteStatus
 from telemetry.rollup import LEVELS, Level, Retention
 from telemetry.schema import Registry
 from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
@@ -32,15 +36,17 @@ T = TypeVar("T")
 
 _INTERRUPT_AGAIN = 0.05  # seconds
 _WAIT_FOR_STREAM = 5.0  # seconds
+_LATE = timedelta(hours=1)  # what comes so late is in the first snapshot of a day still
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedOptions:
-    """`readers` is how many queries run at once, the others wait."""
+    """`readers` is how many queries run at once, the others wait. Without an `archive` there are no snapshots."""
 
     retention: Retention = field(default_factory=Retention)
     engine: EngineOptions = field(default_factory=EngineOptions)
     readers: int = 4
+    archive: Archive | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +81,62 @@ class EmbeddedStore:
         self._path = path
         self._options = options
         self._connection = open_engine(path, options.engine)
+        self._archive = options.archive
         self._write_thread = ThreadPoolExecutor(1, "store-write")
         self._read_threads = ThreadPoolExecutor(options.readers, "store-read")
         self._cursors: asyncio.Queue[duckdb.DuckDBPyConnection] = asyncio.Queue()
         self._streams = asyncio.Semaphore(max(1, options.readers - 2))
         for _ in range(options.readers):
             self._cursors.put_nowait(self._connection.cursor())
+        try:
+            self._load(registry)
+        except duckdb.Error as error:
+            self._connection.close()
+            raise explained(path, error) from error
+
+    def _load(self, registry: Registry) -> None:
         self._rollups = RollupLedger(self._connection)
-        self._reconciler = Reconciler(self._connection, self._rollups)
-        self._writer = BatchWriter(self._connection, registry, self._rollups)
+        self._marks = DayMarks(self._connection)
+        self._reconciler = Reconciler(self._connection, self._rollups, self._marks)
+        self._writer = BatchWriter(self._connection, registry, self._rollups, self._marks)
         self._queries = QueryRunner(registry, self._rollups)
+        self.missing_periods: tuple[MissingPeriod, ...] = missing_periods(self._connection)
+        self.damage = ""  # what was found broken while it was open
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, path: Path, options: EmbeddedOptions, registry: Registry) -> AsyncIterator[EmbeddedStore]:
-        """The store, as long as the block runs. Raises StoreUnavailable naming the file and the way out."""
-        store = await asyncio.to_thread(cls, path, options, registry)
+    async def opened(
+        cls, path: Path, options: EmbeddedOptions, registry: Registry, now: datetime | None = None
+    ) -> AsyncIterator[EmbeddedStore]:
+        """The store, as long as the block runs. Raises StoreUnavailable naming the file and the way out.
+
+        Given the time and an archive, a damaged file is set aside and a new one filled (embedded/recovery.py).
+        """
+        store = await asyncio.to_thread(cls._open, path, options, registry, now)
         try:
             yield store
         finally:
             await store.close()
 
+    @classmethod
+    def _open(cls, path: Path, options: EmbeddedOptions, registry: Registry, now: datetime | None) -> EmbeddedStore:
+        if options.archive is None or now is None:
+            return cls(path, options, registry)
+        recovery = Recovery(options.archive, now)
+        if not path.exists() and options.archive.series_files():
+            recover(path, options.engine, recovery, None)
+        try:
+            return cls(path, options, registry)
+        except StoreDamaged as damage:
+            recover(path, options.engine, recovery, damage)
+            return cls(path, options, registry)
+
     async def write(self, points: Sequence[Point]) -> WriteOutcome:
         """Commit a batch as one transaction; RETRY when the engine cannot."""
-        return await self._in_writer(lambda: self._writer.write(points))
+        outcome = await self._in_writer(lambda: self._writer.write(points))
+        if outcome.status is WriteStatus.RETRY and is_corrupt(outcome.message):
+            self._note_damage(outcome.message)
+        return outcome
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
         """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
@@ -145,8 +183,54 @@ class EmbeddedStore:
     async def delete_expired(self, now: datetime) -> int:
         """Delete what is older than it is kept, but nothing a level is still to be made from; returns the rows."""
         return await self._in_writer(
-            lambda: delete_expired(self._connection, self._options.retention, self._rollups, self._reconciler, now)
+            lambda: delete_expired(self._connection, self._options.retention, self._reconciler, self._marks, now)
         )
+
+    async def snapshot_closed_days(self, now: datetime) -> int:
+        """Write the days that are over, and have changed since, to the archive; returns how many.
+
+        The copy runs beside writers and readers. Raises StoreUnavailable.
+        """
+        archive = self._archive
+        if archive is None:
+            return 0
+        written = 0
+        for table, before in self._whole_days(now).items():
+            days = await self._with_cursor(lambda cursor, t=table, b=before: closed_days(cursor, t, b))  # type: ignore[misc]
+            there = archive.days(table)
+            for day in days:
+                if day not in self._marks.days(Mark.ARCHIVED, table) or day not in there:
+                    # The mark first: a row that comes while the copy is made takes it away again.
+                    await self._in_writer(partial(self._mark_archived, table, day))
+                    await self._with_cursor(lambda cursor, t=table, d=day: archive.write_day(cursor, t, d))  # type: ignore[misc]
+                    written += 1
+            oldest = from_datetime(now - self._age(table)) // DAY
+            await asyncio.to_thread(archive.delete_before, table, oldest)
+        await self._with_cursor(lambda cursor: archive.write_series(cursor, now))
+        return written
+
+    def _whole_days(self, now: datetime) -> dict[str, int]:
+        """Of each table the first day that is not over yet, or not made yet."""
+        over = from_datetime(now - _LATE) // DAY
+        days = dict.fromkeys(TABLES.values(), over)
+        for level in LEVELS:
+            days[WIDE_TABLES[level.name]] = min(over, (self._rollups.until(level) or 0) // DAY)
+        return days
+
+    def _age(self, table: str) -> timedelta:
+        return ages(self._options.retention)[table]
+
+    def _mark_archived(self, table: str, day: int) -> None:
+        if day not in self._marks.days(Mark.ARCHIVED, table):
+            self._marks.put(Mark.ARCHIVED, table, day)
+            self._marks.note(Mark.ARCHIVED, table, day)
+
+    async def _with_cursor(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        cursor = await self._cursors.get()
+        try:
+            return await self._in_reader(cursor, lambda: work(cursor))
+        finally:
+            self._cursors.put_nowait(cursor)
 
     async def roll_up(self, now: datetime) -> None:
         """Make every window of every level that is due, and again those that late samples touched.
@@ -187,9 +271,9 @@ class EmbeddedStore:
 
     async def sort_closed_days(self, now: datetime) -> int:
         """Rewrite in order what was written on days that are over; returns the days. Writers get in between days."""
-        days = await self._in_writer(lambda: closed_unsorted_days(self._connection, self._writer, now))
+        days = await self._in_writer(lambda: closed_unsorted_days(self._connection, self._marks, now))
         for table, day in days:
-            await self._in_writer(lambda table=table, day=day: sort_day(self._connection, self._writer, table, day))  # type: ignore[misc]
+            await self._in_writer(lambda table=table, day=day: sort_day(self._connection, self._marks, table, day))  # type: ignore[misc]
         return len(days)
 
     def take_statistics(self) -> StoreStatistics:
@@ -230,8 +314,19 @@ class EmbeddedStore:
             if "after shutdown" in str(error):
                 raise StoreUnavailable("the embedded store is closed") from error
             raise
+        except StoreDamaged as error:
+            self._note_damage(error.reason)
+            raise
         except duckdb.Error as error:
+            if is_corrupt(str(error)):
+                self._note_damage(str(error))
             raise StoreUnavailable(f"the embedded store failed: {str(error)[:300]}") from error
+
+    def _note_damage(self, reason: str) -> None:
+        """The next start sets the file aside; until then what can be read is read."""
+        with suppress(OSError):
+            damage_marker(self._path).write_text(reason[:1_000], encoding="utf-8")
+        self.damage = reason[:300]
 
     async def close(self) -> None:
         """Wait for what is being written, stop what is being read, close the file."""

@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from embedded.day_marks import DayMarks
 from embedded.rollup import RollupLedger
 from embedded.rollup_sql import mark_stale
 from embedded.sql import RAW_TABLE, TABLES, WIDE_TABLES, integer_list
 from telemetry.points import FieldValue, Point, Tags
 from telemetry.ports import WRITTEN, Refused, WriteOutcome, WriteStatus
 from telemetry.schema import FieldKind, Registry
-
-NANOSECONDS_PER_DAY = 86_400 * 1_000_000_000
 
 Row = tuple[int, int, float | None, str | None]
 
@@ -58,15 +57,17 @@ class WriterStatistics:
 class BatchWriter:
     """Owns the writing connection; every method runs in the store's writer thread."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, registry: Registry, ledger: RollupLedger) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, registry: Registry, ledger: RollupLedger, marks: DayMarks
+    ) -> None:
         self._connection = connection
         self._registry = registry
         self._ledger = ledger
+        self._marks = marks
         self._series: dict[tuple[str, Tags], dict[str, SeriesEntry]] = {}
         self._tag_sets: Counter[str] = Counter()
         self._created: list[tuple[int, str, str, dict[str, str], tuple[str, Tags]]] = []
         self._next_identifier = 1
-        self._sorted_days: dict[str, set[int]] = {table: set() for table in TABLES.values()}
         self.statistics = WriterStatistics()
         self._load()
         self._appenders = {table: connection.appender(table) for table in (*TABLES.values(), "series", "series_kind")}
@@ -91,15 +92,6 @@ class BatchWriter:
         self.statistics.longest_commit_s = max(self.statistics.longest_commit_s, time.perf_counter() - started)
         return WriteOutcome(WriteStatus.PARTIAL, refused=tuple(refused)) if refused else WRITTEN
 
-    def forget_sorted(self, table: str, day: int) -> None:
-        self._sorted_days[table].discard(day)
-
-    def remember_sorted(self, table: str, day: int) -> None:
-        self._sorted_days[table].add(day)
-
-    def sorted_days(self, table: str) -> frozenset[int]:
-        return frozenset(self._sorted_days[table])
-
     def _load(self) -> None:
         marks: dict[int, int] = {}
         for table in (*WIDE_TABLES.values(), *TABLES.values()):
@@ -114,8 +106,6 @@ class BatchWriter:
             self._tag_sets[measurement] += (measurement, tuple(sorted(tags.items()))) not in self._series
             key = (measurement, tuple(sorted(tags.items())))
             self._series.setdefault(key, {})[name] = SeriesEntry(identifier, marks[identifier])
-        for table, day in self._connection.execute("SELECT table_name, day FROM sorted_day").fetchall():
-            self._sorted_days[table].add(day)
         self._load_kinds([(identifier, self._kind(measurement, name)) for identifier, measurement, name, _ in rows])
 
     def _forget_series_without_samples(self, marks: Mapping[int, int]) -> None:
@@ -199,8 +189,9 @@ class BatchWriter:
                 [(identifier, self._kind(measurement, name)) for identifier, measurement, name, _, _ in self._created]
             )
             self._appenders["series_kind"].flush()
-        unsorted = [(table, day) for table, batch in batches.items() for day in self._unsort(table, batch)]
-        stale = self._ledger.touched_by(batches[RAW_TABLE].times()) if RAW_TABLE in batches else {}
+        times = {table: batch.times() for table, batch in batches.items()}
+        taken = [mark for table, some in times.items() for mark in self._marks.take(table, min(some), some)]
+        stale = self._ledger.touched_by(times.get(RAW_TABLE, ()))
         for level, windows in stale.items():
             self._connection.execute(mark_stale(level, windows))
         for table, batch in batches.items():
@@ -212,8 +203,7 @@ class BatchWriter:
                 self._replace(table, list(batch.late.values()))
         self._connection.execute("COMMIT")
         self._ledger.note_stale(stale)
-        for table, day in unsorted:
-            self.forget_sorted(table, day)
+        self._marks.forget(taken)
 
     def _replace(self, table: str, rows: list[Row]) -> None:
         earliest, latest = min(row[0] for row in rows), max(row[0] for row in rows)
@@ -225,19 +215,6 @@ class BatchWriter:
         )
         self._connection.execute(f"INSERT INTO {table} SELECT * FROM late")
         self._connection.execute("DELETE FROM late")
-
-    def _unsort(self, table: str, batch: TableBatch) -> set[int]:
-        """Days that were rewritten in order and now get rows again: they are to be rewritten once more."""
-        known = self._sorted_days[table]
-        if not known:
-            return set()
-        rows = [*batch.fresh, *batch.late.values()]
-        if min(row[0] for row in rows) // NANOSECONDS_PER_DAY > max(known):
-            return set()
-        days = {row[0] // NANOSECONDS_PER_DAY for row in rows} & known
-        for day in days:
-            self._connection.execute(f"DELETE FROM sorted_day WHERE table_name = '{table}' AND day = {day}")
-        return days
 
     def _roll_back(self) -> None:
         # The marks stay as they are: too high is safe. Series that were never committed must be forgotten.

@@ -15,6 +15,8 @@
     ├── PointRejected             one point that the schema registry cannot take; its neighbours go on
     ├── QueryTimedOut             the deadline of a query passed; the engine was told to stop
     ├── StoreUnavailable          a store cannot take or give anything at the moment; a retry makes sense
+    │   └── StoreDamaged          its file is no store, or broken: it is to be set aside
+    │   └── DiskLow               there is not enough room on the disk for work that can wait
     ├── SpoolFull                 a point could not be acknowledged: the buffer on disk cannot take it
     ├── ListenError               the address cannot be listened on: in use, not ours, not allowed
     ├── ServerError               a command asked a server, and it could not be reached or refused
@@ -129,6 +131,20 @@ class QueryTimedOut(OpsWatchError):
 
 class StoreUnavailable(OpsWatchError):
     code = "store_unavailable"
+
+
+class DiskLow(StoreUnavailable):
+    code = "disk_low"
+
+
+class StoreDamaged(StoreUnavailable):
+    """`reason` is what the engine says, on one line."""
+
+    code = "store_damaged"
+
+    def __init__(self, message: str, *, reason: str, value: str) -> None:
+        super().__init__(message, field="data_dir", value=value)
+        self.reason = reason
 
 
 class SpoolFull(OpsWatchError):

@@ -1,0 +1,205 @@
+"""A store file that cannot be opened: set aside, never deleted, and filled again from what there is. Shell.
+
+From the snapshots of closed days, and from what can still be read of the damaged file itself. What neither has is told
+as a missing period, for as long as it would have been kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from embedded.archive import Archive
+from embedded.day_marks import NANOSECONDS_PER_DAY
+from embedded.engine import EngineOptions, damage_marker, open_engine
+from embedded.rollup_sql import LEVEL_STEPS
+from embedded.sql import RAW_TABLE, TABLES, WIDE_TABLES, text_literal
+from telemetry.errors import StoreDamaged, StoreUnavailable
+from telemetry.times import from_datetime, to_datetime
+
+logger = logging.getLogger(__name__)
+
+_TABLES = (*TABLES.values(), *WIDE_TABLES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPeriod:
+    """Samples of [start, stop) are lost, at most; `start` None: from whenever on. `file` is what was set aside."""
+
+    start: datetime | None
+    stop: datetime
+    reason: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What opening may do about a file that cannot be opened: the archive to fill a new one from, and when it is."""
+
+    archive: Archive
+    now: datetime
+
+
+def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: StoreDamaged | None) -> None:
+    """Put a new store in the place of a damaged one, or of one that is not there, filled as far as can be.
+
+    The new file takes its place when it is whole: whoever is killed in between begins again. Raises StoreUnavailable.
+    """
+    aside = _set_aside(path, recovery.now) if damage is not None else None
+    new = path.with_name(path.name + ".new")
+    try:
+        for leftover in (new, new.with_name(new.name + ".wal")):
+            leftover.unlink(missing_ok=True)
+        with_files = EngineOptions(options.memory_limit, options.threads, (recovery.archive.folder, path.parent))
+        connection = open_engine(new, with_files)
+        try:
+            filled = _Filling(connection, recovery.archive, aside)
+            filled.fill()
+            missing = filled.missing(recovery.now)
+            reason = "its file was not there" if damage is None else damage.reason
+            _keep_missing(connection, missing, reason, aside)
+            _keep_progress(connection)
+        finally:
+            connection.close()
+        new.replace(path)
+    except (OSError, duckdb.Error) as error:
+        raise StoreUnavailable(f"no new store can be made at {path}: {error}", value=str(path)) from error
+    if missing:
+        start, stop = missing[0][0], missing[-1][1]
+        logger.error(
+            "the store was lost and is filled again; samples of a period are missing",
+            extra={"path": str(aside or path), "start": _words(start), "stop": _words(stop)},
+        )
+
+
+def missing_periods(connection: duckdb.DuckDBPyConnection) -> tuple[MissingPeriod, ...]:
+    """What is missing in this store, oldest first."""
+    rows = connection.execute("SELECT start, stop, reason, file FROM missing_period ORDER BY stop, start").fetchall()
+    return tuple(
+        MissingPeriod(None if start is None else to_datetime(start), to_datetime(stop), reason, file)
+        for start, stop, reason, file in rows
+    )
+
+
+class _Filling:
+    """Fills an empty store; remembers which days of samples are whole."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, archive: Archive, aside: Path | None) -> None:
+        self._connection = connection
+        self._archive = archive
+        self._readable = aside is not None and self._attach(aside)
+        self._whole: set[int] = set()
+        self._torn: set[int] = set()
+        self._unknown_days = not self._readable  # whether the damaged file had days that nobody knows of
+
+    def fill(self) -> None:
+        if not self._fill_series():
+            return
+        for table in _TABLES:
+            archived = self._archive.days(table)
+            days = sorted({*archived, *self._days_of_damaged(table)})
+            for day in days:
+                first, end = day * NANOSECONDS_PER_DAY, (day + 1) * NANOSECONDS_PER_DAY
+                # The damaged file first: it is newer than any snapshot of it.
+                sources = [f"damaged.main.{table} WHERE ts >= {first} AND ts < {end}"] * self._readable
+                if day in archived:
+                    sources.append(_parquet(archived[day]))
+                whole = any(self._insert(table, source) for source in sources)
+                if table == RAW_TABLE:
+                    (self._whole if whole else self._torn).add(day)
+
+    def missing(self, now: datetime) -> list[tuple[int | None, int]]:
+        """The periods of samples that are not there, as (start, stop) in ns."""
+        instant = from_datetime(now)
+        known = sorted(self._whole)
+        if not known:
+            return [(None, instant)] if self._unknown_days or self._torn else []
+        periods: list[tuple[int | None, int]] = [
+            (day * NANOSECONDS_PER_DAY, (day + 1) * NANOSECONDS_PER_DAY)
+            for day in sorted(self._torn)
+            if day < known[-1]
+        ]
+        if self._unknown_days or any(day > known[-1] for day in self._torn):
+            periods.append((min(instant, (known[-1] + 1) * NANOSECONDS_PER_DAY), instant))
+        return [(start, stop) for start, stop in periods if start is None or start < stop]
+
+    def _attach(self, aside: Path) -> bool:
+        try:
+            self._connection.execute(f"ATTACH {text_literal(str(aside.absolute()))} AS damaged (READ_ONLY)")
+            self._connection.execute("SELECT count(*) FROM damaged.main.series")
+        except duckdb.Error:
+            return False
+        return True
+
+    def _fill_series(self) -> bool:
+        sources = ["damaged.main.series"] * self._readable + [_parquet(file) for file in self._archive.series_files()]
+        return any(self._insert("series", source) for source in sources)
+
+    def _days_of_damaged(self, table: str) -> Iterable[int]:
+        if not self._readable:
+            return ()
+        try:
+            days = f"SELECT DISTINCT ts // {NANOSECONDS_PER_DAY} FROM damaged.main.{table}"
+            return [day for (day,) in self._connection.execute(days).fetchall()]
+        except duckdb.Error:
+            self._unknown_days = self._unknown_days or table == RAW_TABLE
+            return ()
+
+    def _insert(self, table: str, source: str) -> bool:
+        try:
+            self._connection.execute(f"INSERT INTO {table} SELECT * FROM {source}")
+        except duckdb.Error as error:
+            logger.warning("a part cannot be read", extra={"path": source[:200], "reason": str(error)[:200]})
+            return False
+        return True
+
+
+def _set_aside(path: Path, now: datetime) -> Path:
+    aside = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}-{number}")
+    logger.error("the store is damaged; set aside", extra={"path": str(aside)})
+    wal = path.with_name(path.name + ".wal")
+    if wal.exists():
+        wal.rename(aside.with_name(aside.name + ".wal"))
+    path.rename(aside)
+    damage_marker(path).unlink(missing_ok=True)
+    return aside
+
+
+def _keep_missing(
+    connection: duckdb.DuckDBPyConnection, missing: list[tuple[int | None, int]], reason: str, aside: Path | None
+) -> None:
+    for start, stop in missing:
+        connection.execute(
+            "INSERT INTO missing_period VALUES (?, ?, ?, ?)", [start, stop, reason[:500], aside.name if aside else ""]
+        )
+
+
+def _keep_progress(connection: duckdb.DuckDBPyConnection) -> None:
+    """How far the levels are; where one differs from its samples, the reconciler's comparison finds it."""
+    for level, table in WIDE_TABLES.items():
+        row = connection.execute(f"SELECT max(ts) FROM {table}").fetchone()
+        if row and row[0] is not None:
+            until = row[0] + LEVEL_STEPS[level]
+            connection.execute(f"INSERT INTO rollup_level VALUES ('{level}', {until})")
+    for table in _TABLES:
+        row = connection.execute(f"SELECT min(ts) FROM {table}").fetchone()
+        if row and row[0] is not None:
+            since = row[0] // NANOSECONDS_PER_DAY * NANOSECONDS_PER_DAY
+            connection.execute(f"INSERT INTO kept VALUES ('{table}', {since})")
+
+
+def _parquet(file: Path) -> str:
+    return f"read_parquet({text_literal(str(file.absolute()))})"
+
+
+def _words(instant: int | None) -> str:
+    return "the beginning" if instant is None else to_datetime(instant).isoformat()

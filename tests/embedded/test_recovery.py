@@ -1,0 +1,285 @@
+"""A3: a store file that cannot be opened is set aside and filled again; what is lost is named, nothing is deleted."""
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from embedded.archive import Archive
+from embedded.engine import EngineOptions, damage_marker
+from embedded.store import EmbeddedOptions, EmbeddedStore
+from telemetry.errors import StoreUnavailable
+from telemetry.measurements import BUILT_IN
+from telemetry.points import Point
+from telemetry.series import Function, Raw, SeriesQuery, Window
+from telemetry.times import from_datetime
+
+SECOND = 10**9
+HOUR, DAY = 3_600 * SECOND, 86_400 * SECOND
+FIRST = datetime(2026, 11, 20, tzinfo=UTC)
+START = from_datetime(FIRST)
+NOON = FIRST + timedelta(days=3, hours=12)  # three days are over
+
+
+@asynccontextmanager
+async def opened(folder: Path, now: datetime = NOON) -> AsyncIterator[EmbeddedStore]:
+    archive = folder / "archive" / "metrics"
+    archive.mkdir(parents=True, exist_ok=True)
+    options = EmbeddedOptions(engine=EngineOptions(allowed_directories=(archive,)), archive=Archive(archive))
+    async with EmbeddedStore.opened(folder / "metrics.duckdb", options, BUILT_IN, now) as store:
+        yield store
+
+
+def minute(number: int, host: str = "a") -> Point:
+    return Point.of("net", {"host": host}, {"bytes_sent": number}, START + number * 60 * SECOND)
+
+
+ALL = [minute(number, host) for number in range(3 * 1_440 + 720) for host in ("a", "b")]
+
+
+async def values(store: EmbeddedStore) -> dict[str, list[float]]:
+    answer = await store.read(SeriesQuery("net", (), START, START + 4 * DAY, Raw(1_000_000)))
+    return {dict(one.series.tags)["host"]: list(one.values) for one in answer.series}  # type: ignore[arg-type]
+
+
+async def fill(folder: Path) -> None:
+    """Three and a half days, rolled up, three of them in the archive."""
+    async with opened(folder) as store:
+        for start in range(0, len(ALL), 1_440):
+            await store.write(ALL[start : start + 1_440])
+        await store.roll_up(NOON)
+        assert await store.snapshot_closed_days(NOON) == 9  # samples and two levels
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def behead(path: Path) -> None:
+    os.truncate(path, 12_288)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def text(path: Path) -> None:
+    path.write_text("this is no database\n" * 100)
+
+
+def flip_header(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4_096 + 20] ^= 0xFF
+    content[8_192 + 20] ^= 0xFF
+    path.write_bytes(content)
+
+
+def foreign_sqlite(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE somebody (name)")
+    connection.close()
+
+
+def foreign_duckdb(path: Path) -> None:
+    path.unlink()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE somebody (name VARCHAR)")
+
+
+DAMAGES = [behead, empty, text, flip_header, foreign_sqlite, foreign_duckdb]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=[damage.__name__ for damage in DAMAGES])
+async def test_a3_a_file_that_cannot_be_opened_is_set_aside_and_filled_from_snapshots(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """Whatever it was: the closed days are back, the levels too, and the half day since is named as missing."""
+    await fill(tmp_path)
+    path = tmp_path / "metrics.duckdb"
+    damage(path)
+    broken = path.read_bytes()
+    later = NOON + timedelta(minutes=5)
+    async with opened(tmp_path, later) as store:
+        found = await values(store)
+        (missing,) = store.missing_periods
+        hours = await store.read(SeriesQuery("net", (), START, START + 3 * DAY, Window(HOUR, (Function.INCREASE,))))
+        assert (await store.write([minute(5_000)])).message == ""
+        assert await store.check_rollups(FIRST, NOON) == 0
+
+    (aside,) = tmp_path.glob("metrics.duckdb.broken-*")
+    assert aside.read_bytes() == broken
+    assert found == {host: list(range(3 * 1_440)) for host in ("a", "b")}
+    assert (missing.start, missing.stop, missing.file) == (FIRST + timedelta(days=3), later, aside.name)
+    assert missing.reason
+    assert hours.level == "1h"
+    assert [sum(one.values) for one in hours.series] == [3 * 1_440 - 1] * 2  # type: ignore[arg-type]
+    async with opened(tmp_path, later) as store:  # and the next start is an ordinary one
+        assert store.missing_periods == (missing,)
+    assert len(list(tmp_path.glob("metrics.duckdb.broken-*"))) == 1
+
+
+async def test_a_file_that_is_not_there_is_filled_from_snapshots(tmp_path: Path) -> None:
+    """Deleted by mistake, or a restored archive: what was kept comes back."""
+    await fill(tmp_path)
+    (tmp_path / "metrics.duckdb").unlink()
+    async with opened(tmp_path) as store:
+        assert await values(store) == {host: list(range(3 * 1_440)) for host in ("a", "b")}
+        (missing,) = store.missing_periods
+
+    assert (missing.start, missing.stop) == (FIRST + timedelta(days=3), NOON)
+
+
+async def test_without_any_snapshot_everything_before_is_missing(tmp_path: Path) -> None:
+    """A store that was damaged on its first day: it starts, and says so."""
+    async with opened(tmp_path) as store:
+        await store.write([minute(1)])
+    behead(tmp_path / "metrics.duckdb")
+    async with opened(tmp_path) as store:
+        (missing,) = store.missing_periods
+        assert await values(store) == {}
+
+    assert (missing.start, missing.stop) == (None, NOON)
+
+
+async def test_a_damaged_snapshot_loses_its_own_day_only(tmp_path: Path) -> None:
+    """D10: the bad unit is lost, and its day is named."""
+    await fill(tmp_path)
+    truncate(tmp_path / "archive" / "metrics" / "raw" / "2026-11-21.parquet")
+    empty(tmp_path / "metrics.duckdb")
+    async with opened(tmp_path) as store:
+        found = await values(store)
+        missing = [(period.start, period.stop) for period in store.missing_periods]
+
+    day = timedelta(days=1)
+    assert found["a"] == [number for number in range(3 * 1_440) if not 1_440 <= number < 2_880]
+    assert missing == [(FIRST + day, FIRST + 2 * day), (FIRST + 3 * day, NOON)]
+
+
+async def test_half_a_file_gives_what_is_in_that_half(tmp_path: Path) -> None:
+    """Closed days come from the snapshots, what can still be read of today from the file; the rest is named."""
+    await fill(tmp_path)
+    truncate(tmp_path / "metrics.duckdb")
+    async with opened(tmp_path) as store:
+        found = await values(store)
+        missing = store.missing_periods
+
+    for host in ("a", "b"):
+        lost = set(range(3 * 1_440 + 720)) - set(found[host])
+        moments = [FIRST + timedelta(minutes=number) for number in lost]
+        assert lost.isdisjoint(range(3 * 1_440))
+        assert all(any(one.start and one.start <= moment < one.stop for one in missing) for moment in moments)
+
+
+async def test_a_block_that_breaks_while_the_store_is_open_is_noted_for_the_next_start(tmp_path: Path) -> None:
+    """A bad disk, found when it is read: the next start sets the file aside and takes from it what can be read."""
+    chance = random.Random(3)
+    path = tmp_path / "metrics.duckdb"
+    async with opened(tmp_path) as store:
+        for part in range(10):
+            numbers = range(part * 20_000, (part + 1) * 20_000)
+            fields = [{"load1": chance.random()} for _ in numbers]
+            times = [START + DAY + number * SECOND // 10 for number in numbers]
+            points = zip(fields, times, strict=True)
+            await store.write([Point.of("system", {"host": "a"}, some, time) for some, time in points])
+        await store.write([minute(1)])
+        await store.snapshot_closed_days(NOON)
+    content = bytearray(path.read_bytes())
+    content[len(content) * 6 // 10] ^= 0xFF
+    path.write_bytes(content)
+    asked = SeriesQuery("system", (), START, START + 4 * DAY, Raw(1_000_000))
+    async with opened(tmp_path) as store:
+        with pytest.raises(StoreUnavailable):
+            await store.read(asked)
+        assert store.damage
+        assert damage_marker(path).exists()
+        assert await values(store) == {"a": [1]}  # what can be read is read
+    async with opened(tmp_path) as store:
+        (series,) = (await store.read(asked)).series
+        assert store.damage == ""
+
+    assert len(series.values) == 200_000
+    assert not damage_marker(path).exists()
+    assert len(list(tmp_path.glob("metrics.duckdb.broken-*"))) == 1
+
+
+async def test_a_file_that_another_process_holds_is_left_alone(tmp_path: Path) -> None:
+    """It is not broken: the message names who has it."""
+    await fill(tmp_path)
+    script = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", script, str(tmp_path / "metrics.duckdb")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(StoreUnavailable, match=f"in use by process {holder.pid}"):
+                async with opened(tmp_path):
+                    pass
+        finally:
+            holder.kill()
+
+    assert list(tmp_path.glob("*.broken-*")) == []
+
+
+async def test_a_start_that_is_killed_while_it_fills_begins_again(tmp_path: Path) -> None:
+    """The new file takes its place when it is whole."""
+    await fill(tmp_path)
+    (tmp_path / "metrics.duckdb").unlink()
+    (tmp_path / "metrics.duckdb.new").write_bytes(b"half of a store")
+    async with opened(tmp_path) as store:
+        assert len((await values(store))["a"]) == 3 * 1_440
+
+    assert not (tmp_path / "metrics.duckdb.new").exists()
+
+
+async def test_a_lone_log_of_a_store_that_is_gone_does_no_harm(tmp_path: Path) -> None:
+    """A write-ahead log without its file belongs to nothing."""
+    (tmp_path / "metrics.duckdb.wal").write_bytes(os.urandom(4_096))
+    async with opened(tmp_path) as store:
+        await store.write([minute(1)])
+        assert await values(store) == {"a": [1]}
+
+
+# Snapshots
+
+
+async def test_a_day_is_written_once_and_again_when_late_samples_touch_it(tmp_path: Path) -> None:
+    """What came late is in the snapshot after the next run."""
+    await fill(tmp_path)
+    async with opened(tmp_path) as store:
+        assert await store.snapshot_closed_days(NOON) == 0
+        await store.write([minute(1_441, "late")])
+        await store.roll_up(NOON)
+        assert await store.snapshot_closed_days(NOON) == 3
+    (tmp_path / "metrics.duckdb").unlink()
+    async with opened(tmp_path) as store:
+        assert (await values(store))["late"] == [1_441]
+
+
+async def test_a_snapshot_that_somebody_deleted_is_written_again(tmp_path: Path) -> None:
+    """The archive is looked at, not only remembered."""
+    await fill(tmp_path)
+    (tmp_path / "archive" / "metrics" / "raw" / "2026-11-21.parquet").unlink()
+    async with opened(tmp_path) as store:
+        assert await store.snapshot_closed_days(NOON) == 1
+
+
+async def test_snapshots_are_kept_as_long_as_their_level(tmp_path: Path) -> None:
+    """Samples for a week, hours for three years."""
+    await fill(tmp_path)
+    later = NOON + timedelta(days=20)
+    async with opened(tmp_path, later) as store:
+        await store.roll_up(later)
+        await store.delete_expired(later)
+        await store.snapshot_closed_days(later)
+
+    kept = {file.parent.name for file in (tmp_path / "archive" / "metrics").glob("*/2026-11-2?.parquet")}
+    assert kept == {"rollup_5m", "rollup_1h", "series"} - {"series"}
