@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 VENDOR := dashboards/static/vendor
 
-.PHONY: help install run test format bench docs requirements clean
+.PHONY: help install run test soak format bench docs requirements clean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ test: install $(VENV)/.installed-test ## What CI runs: format, lint, types, impo
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest
+
+soak: install $(VENV)/.installed-test ## The longer proofs (200 kills, and more); some 20 minutes
+	@$(BIN)/python -m pytest -m soak
 
 format: $(VENV)/.installed-test ## Format and mend what can be mended
 	@$(BIN)/ruff check --fix .

@@ -12,7 +12,8 @@ from api.access import Ownership, Sessions, Tokens
 from dashboards.panels import DashboardConfig
 from telemetry.clock import Clock
 from telemetry.health import ServiceStatus
-from telemetry.ports import IntakeOutcome, SeriesReader
+from telemetry.ports import IntakeOutcome, SeriesReader, TableExporter
+from telemetry.quarantine import QuarantinedItem, QuarantinePage, QuarantineQuery, ReplayOutcome
 from telemetry.rollup import Retention
 from telemetry.schema import Registry
 
@@ -31,6 +32,49 @@ class PointIntake(Protocol):
         ...
 
 
+class QuarantineDesk(Protocol):
+    """What stores refused, and another try of it. Every call raises StoreUnavailable when it cannot be used."""
+
+    async def list(self, query: QuarantineQuery) -> QuarantinePage:
+        """The items asked for. Raises InvalidRequest."""
+        ...
+
+    async def show(self, identifier: str) -> QuarantinedItem:
+        """One item, whole. Raises NotFound."""
+        ...
+
+    async def replay(self, identifier: str) -> None:
+        """Give one item to the store. Raises NotFound, PointRejected when it is refused again, DiskLow."""
+        ...
+
+    async def replay_many(self, query: QuarantineQuery) -> ReplayOutcome:
+        """Give a page of items to the store. Raises InvalidRequest, DiskLow."""
+        ...
+
+    async def discard(self, identifier: str) -> None:
+        """Take an item out for good. Raises NotFound."""
+        ...
+
+
+class DiskRoom(Protocol):
+    """Whether there is room for work that can wait."""
+
+    def check(self, what: str) -> None:
+        """Raise DiskLow when `what` (pushed points, exports) must wait for room on the disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DiskHealth:
+    """The filesystem of the data directory, in bytes. `level` is `enough`, `low` or `critical`."""
+
+    free: int
+    total: int
+    reserve: int
+    level: str
+    refusals: int
+
+
 @dataclass(frozen=True, slots=True)
 class RollupHealth:
     """How a rolled-up level of the store stands: made up to `until`, windows that are due or to be made again."""
@@ -41,6 +85,16 @@ class RollupHealth:
     missed_windows: int
     late_windows: int
     failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostPeriod:
+    """Samples of [start, stop) are lost, at most; `start` None: from whenever on. `file` is the store set aside."""
+
+    start: datetime | None
+    stop: datetime
+    reason: str
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +113,8 @@ class OwnHealth:
     started: datetime
     first_sample_due: datetime | None
     rollups: tuple[RollupHealth, ...] = ()
+    lost: tuple[LostPeriod, ...] = ()
+    disk: DiskHealth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +139,10 @@ class Doors:
     """Everything a handler may reach. `local_token` is that of server.json, good for commands on this machine."""
 
     reader: SeriesReader
+    exporter: TableExporter | None
     intake: PointIntake
+    quarantine: QuarantineDesk
+    disk_room: DiskRoom
     services: ServiceCatalog
     registry: Registry
     tokens: Tokens

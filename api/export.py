@@ -1,4 +1,8 @@
-"""`/api/v1/export.csv`: any series, streamed with flat memory. Shell."""
+"""`/api/v1/export.csv` and `.parquet`: any series as a file, streamed with flat memory. Shell.
+
+Samples are written by the store's engine; windows and the newest samples, which are few, and every answer of a store
+that has no such engine are written here.
+"""
 
 from __future__ import annotations
 
@@ -15,48 +19,104 @@ from api.keys import DOORS
 from api.query_parameters import SeriesRequest, series_request
 from dashboards.csv_export import columns_of, long_header, long_rows, wide_header, wide_rows
 from telemetry.errors import InvalidRequest, OpsWatchError
-from telemetry.series import MAX_RAW_LIMIT, Raw, Series, SeriesSamples, Window
+from telemetry.ports import TableForm
+from telemetry.series import MAX_RAW_LIMIT, Quantile, Raw, Series, SeriesSamples, Window, quantile_label
 
 logger = logging.getLogger(__name__)
 
 _PIECE_BYTES = 256 * 1024
+_CSV = "text/csv; charset=utf-8; header=present"
+_PARQUET = "application/vnd.apache.parquet"
+SAMPLES_HEADER = "X-OpsWatch-Samples"  # how many are coming, for whoever shows progress
 
 
 async def export_csv(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/export.csv`."""
+    doors, asked, wide = request.app[DOORS], _asked(request), _is_wide(request)
+    if doors.exporter is not None and isinstance(asked.query.shape, Raw):
+        return await _by_engine(request, asked, TableForm.CSV_WIDE if wide else TableForm.CSV_LONG)
+    return await _by_rows(request, asked, wide=wide)
+
+
+async def export_parquet(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/export.parquet`: samples alone."""
+    doors, asked, wide = request.app[DOORS], _asked(request), _is_wide(request)
+    if not isinstance(asked.query.shape, Raw):
+        raise InvalidRequest("Parquet holds samples: leave every and latest out, or take export.csv", field="every")
+    if doors.exporter is None:
+        raise InvalidRequest("this store exports no Parquet; take export.csv", field="format")
+    return await _by_engine(request, asked, TableForm.PARQUET_WIDE if wide else TableForm.PARQUET_LONG)
+
+
+def _asked(request: web.Request) -> SeriesRequest:
     doors = request.app[DOORS]
+    doors.disk_room.check("exports")
+    return series_request(request.query, doors.registry, doors.clock.now(), further=("shape",), raw_limit=MAX_RAW_LIMIT)
+
+
+def _is_wide(request: web.Request) -> bool:
     shape = request.query.get("shape", "long")
     if shape not in {"long", "wide"}:
         raise InvalidRequest(f"shape is long or wide, not {shape[:20]!r}", field="shape", value=shape[:20])
-    asked = series_request(
-        request.query, doors.registry, doors.clock.now(), further=("shape",), raw_limit=MAX_RAW_LIMIT
-    )
-    async with aclosing(_slices(doors, asked)) as slices:
-        # The first slice before the first byte: what is wrong with the query is then still a proper error.
-        first = await anext(slices, None)
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/csv; charset=utf-8; header=present",
-                "Content-Disposition": f'attachment; filename="{asked.measurement.name}.csv"',
-            }
-        )
+    return shape == "wide"
+
+
+async def _by_engine(request: web.Request, asked: SeriesRequest, form: TableForm) -> web.StreamResponse:
+    doors = request.app[DOORS]
+    assert doors.exporter is not None
+    export = await doors.exporter.prepare(asked.query, form, unlimited="limit" not in request.query)
+    is_csv = form in {TableForm.CSV_LONG, TableForm.CSV_WIDE}
+    async with aclosing(export.pieces()) as pieces:
+        # The first piece before the first byte: what is wrong with the query is then still a proper error.
+        piece = await anext(pieces, b"")
+        name = f"{asked.measurement.name}.{'csv' if is_csv else 'parquet'}"
+        response = _download(name, _CSV if is_csv else _PARQUET)
+        response.headers[SAMPLES_HEADER] = str(export.samples)
         await response.prepare(request)
-        await _write(request, response, _header(asked, wide=shape == "wide"))
+        try:
+            while piece:
+                await _send(request, response, piece)
+                piece = await anext(pieces, b"")
+        except OpsWatchError as error:
+            logger.warning("an export stopped in the middle", extra={"reason": error.message})
+            if not is_csv:
+                raise ConnectionResetError("an export stopped in the middle") from error  # cut off, so that it shows
+            await _send(request, response, _incomplete(error.message))
+        await response.write_eof()
+    return response
+
+
+async def _by_rows(request: web.Request, asked: SeriesRequest, *, wide: bool) -> web.StreamResponse:
+    async with aclosing(_slices(request.app[DOORS], asked)) as slices:
+        first = await anext(slices, None)
+        response = _download(f"{asked.measurement.name}.csv", _CSV)
+        await response.prepare(request)
+        await _write(request, response, _header(asked, wide=wide))
         counted: Counter[Series] = Counter()
         incomplete = ""
         try:
             while first is not None:
                 counted.update({one.series: len(one.times) for one in first})
-                await _write(request, response, await asyncio.to_thread(_rows, asked, first, wide=shape == "wide"))
+                await _write(request, response, await asyncio.to_thread(_rows, asked, first, wide=wide))
                 first = await anext(slices, None)
             incomplete = "" if "limit" in request.query else cut_reason(counted)
         except OpsWatchError as error:
             logger.warning("an export stopped in the middle", extra={"reason": error.message})
             incomplete = error.message
         if incomplete:
-            await _write(request, response, f"# incomplete: {' '.join(incomplete.split())}\r\n")
+            await _send(request, response, _incomplete(incomplete))
         await response.write_eof()
     return response
+
+
+def _download(name: str, content_type: str) -> web.StreamResponse:
+    return web.StreamResponse(
+        headers={"Content-Type": content_type, "Content-Disposition": f'attachment; filename="{name}"'}
+    )
+
+
+def _incomplete(reason: str) -> bytes:
+    return f"# incomplete: {' '.join(reason.split())}\r\n".encode("utf-8", "replace")
 
 
 def cut_reason(counted: Mapping[Series, int]) -> str:
@@ -85,9 +145,14 @@ def _rows(asked: SeriesRequest, series: list[SeriesSamples], *, wide: bool) -> s
 
 
 def _columns(asked: SeriesRequest) -> list[str]:
-    fields = asked.query.fields or tuple(field.name for field in asked.measurement.fields)
+    fields = asked.query.fields or tuple(field.name for field in asked.measurement.plain_fields)
     shape = asked.query.shape
-    return columns_of(fields, shape.functions if isinstance(shape, Window) else ())
+    labels: list[str] = []
+    if isinstance(shape, Window):
+        labels = [function.value for function in shape.functions]
+    elif isinstance(shape, Quantile):
+        labels = [quantile_label(share) for share in shape.quantiles]
+    return columns_of(fields, labels)
 
 
 async def _write(request: web.Request, response: web.StreamResponse, text: str) -> None:

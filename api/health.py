@@ -16,6 +16,7 @@ from api.models import (
     ConnectionStatusAnswer,
     EventStatsAnswer,
     Liveness,
+    MissingAnswer,
     Readiness,
     ServiceStatusAnswer,
     SpoolAnswer,
@@ -43,8 +44,11 @@ async def show_liveness(request: web.Request) -> web.StreamResponse:
 
 async def show_readiness(request: web.Request) -> web.StreamResponse:
     """`GET /ready`: 200, or 503 with the codes of what is missing."""
-    reasons = (await request.app[DOORS].own_health()).reasons
-    answer = Readiness(status="not_ready" if reasons else "ready", reasons=list(reasons))
+    own = await request.app[DOORS].own_health()
+    reasons = own.reasons
+    # What is lost does not come back by waiting: it is told, and the work goes on.
+    told = (*reasons, "history_missing") if own.lost else reasons
+    answer = Readiness(status="not_ready" if reasons else "ready", reasons=list(told))
     return json_response(answer.model_dump(), status=503 if reasons else 200)
 
 
@@ -176,7 +180,15 @@ def _connection_status(own: OwnHealth, *, reachable: bool) -> ConnectionStatusAn
     healthy = reachable and not own.spool_trouble
     return ConnectionStatusAnswer(
         status="healthy" if healthy else "degraded",
-        store=StoreAnswer(kind=own.store_kind, series=own.store_series, file_bytes=own.store_file_bytes),
+        store=StoreAnswer(
+            kind=own.store_kind,
+            series=own.store_series,
+            file_bytes=own.store_file_bytes,
+            missing=[
+                MissingAnswer(start=written(one.start), stop=written(one.stop) or "", reason=one.reason, file=one.file)
+                for one in own.lost
+            ],
+        ),
         spool=SpoolAnswer(
             pending_batches=own.spool_pending_batches,
             oldest_seconds=round(own.spool_oldest_s, 3),

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from telemetry.quarantine import MAX_LISTED
+
 StateWord = Literal["up", "degraded", "down", "unknown"]
 
 
@@ -74,10 +76,20 @@ class EventStatsAnswer(Answer):
     probe_attempts_per_minute: float | None = Field(description="What OpsWatch itself asked, over the last 5 minutes.")
 
 
+class MissingAnswer(Answer):
+    """A period whose measurements are lost, at most."""
+
+    start: str | None = Field(description="null: from whenever on.")
+    stop: str
+    reason: str
+    file: str = Field(description="What was set aside, in the data directory.")
+
+
 class StoreAnswer(Answer):
     kind: str
     series: int
     file_bytes: int
+    missing: list[MissingAnswer]
 
 
 class SpoolAnswer(Answer):
@@ -217,3 +229,55 @@ class ErrorDetail(Answer):
 
 class ErrorAnswer(Answer):
     error: ErrorDetail
+
+
+class PointAnswer(Answer):
+    measurement: str
+    tags: dict[str, str]
+    fields: dict[str, float | int | str] = Field(description="NaN and infinities as text.")
+    time: str = Field(description="RFC 3339, UTC; a whole number of nanoseconds where no calendar reaches.")
+
+
+class QuarantinedItemAnswer(Answer):
+    id: str
+    time: str | None = Field(description="When it was refused last.")
+    source: str = Field(description="Who refused it: push, spool or store.")
+    reason: str
+    bytes: int = Field(description="What it takes on the disk.")
+    point: PointAnswer | None = Field(
+        description="Null for what is no point, and in lists for a very large one: ask for it by its id."
+    )
+
+
+class SetAsideAnswer(Answer):
+    """A file that could not be opened and was renamed, never deleted."""
+
+    path: str
+    bytes: int
+    time: str
+
+
+class QuarantineAnswer(Answer):
+    items: list[QuarantinedItemAnswer] = Field(description="The newest first.")
+    next_cursor: str | None = Field(description="Where the next page begins; null at the end.")
+    count: int = Field(description="Of all items, whatever was asked for.")
+    bytes: int
+    files: list[SetAsideAnswer]
+
+
+class ReplayRequest(BaseModel):
+    """Which items are to be replayed: all that fit, a page at a time, the newest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str | None = Field(default=None, max_length=20, description="push, spool or store")
+    measurement: str | None = Field(default=None, max_length=4_096)
+    limit: int = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED)
+    cursor: str | None = Field(default=None, max_length=40, description="next_cursor of the answer before")
+
+
+class ReplayAnswer(Answer):
+    replayed: int = Field(description="Items that the store has taken; they are gone from the list.")
+    refused: int = Field(description="Items that were refused again; they stay, with their new reasons.")
+    reasons: list[str] = Field(description="Some of those reasons.")
+    next_cursor: str | None = Field(description="Where the next page begins; null at the end.")

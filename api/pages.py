@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from api.doors import Doors, OwnHealth, RollupHealth
+from api.doors import DiskHealth, Doors, LostPeriod, OwnHealth, RollupHealth
 from api.errors import status_of
 from api.keys import DOORS, IDENTITY
 from dashboards.boards import BoardContext, build_page
@@ -78,8 +79,12 @@ async def _page(request: web.Request, name: str, subject: str = "") -> web.Respo
         host_interval=doors.settings.host_interval,
         first_sample_due=own.first_sample_due,
         subject=subject,
+        quarantine=doors.quarantine.list,
     )
-    return html_response(RENDERER.page(await build_page(dashboard, context), frame_of(request)))
+    page = await build_page(dashboard, context)
+    # Before anything else a page shows: what it cannot show.
+    page = replace(page, troubles=(*(_lost_words(one) for one in own.lost), *page.troubles))
+    return html_response(RENDERER.page(page, frame_of(request)))
 
 
 def frame_of(request: web.Request) -> PageFrame:
@@ -112,9 +117,29 @@ def _facts(own: OwnHealth, now: datetime, version: str) -> tuple[Fact, ...]:
             "critical" if own.spool_dropped_points else "",
         ),
         Fact("Store takes points", own.spool_trouble or "yes", "critical" if own.spool_trouble else ""),
+        *(Fact("Lost", _lost_words(one), "critical") for one in own.lost),
+        *(() if own.disk is None else (_disk_fact(own.disk),)),
         *(_rollup_fact(one) for one in own.rollups),
         Fact("Log", own.log_rotation_status, "" if own.log_rotation_status == "healthy" else own.log_rotation_status),
     )
+
+
+def _lost_words(lost: LostPeriod) -> str:
+    start = "the beginning" if lost.start is None else f"{lost.start:%Y-%m-%d %H:%M} UTC"
+    words = f"Measurements from {start} to {lost.stop:%Y-%m-%d %H:%M} UTC are lost: the store could not be opened"
+    return f"{words} ({lost.reason})." + (f" It is kept as {lost.file}." if lost.file else "")
+
+
+def _disk_fact(disk: DiskHealth) -> Fact:
+    text = (
+        f"{format_value(disk.free, 'bytes')} of {format_value(disk.total, 'bytes')} free,"
+        f" {format_value(disk.reserve, 'bytes')} kept in reserve"
+    )
+    if disk.level == "low":
+        text += ": pushed points, exports and snapshots are refused"
+    if disk.level == "critical":
+        text += ": only OpsWatch's own measurements are kept"
+    return Fact("Disk", text, "" if disk.level == "enough" else "critical")
 
 
 def _rollup_fact(rollup: RollupHealth) -> Fact:

@@ -12,6 +12,7 @@ from api.errors import json_response
 from api.keys import DOORS
 from api.pages import RENDERER, frame_of, html_response
 from api.report_models import report_answer
+from dashboards.render import standalone_policy
 from dashboards.reports.build import ReportContext, build_report
 from dashboards.reports.model import TITLES, Report, ReportName
 from dashboards.reports.period import Asked, resolve
@@ -45,9 +46,9 @@ async def show_report(request: web.Request) -> web.StreamResponse:
     if form not in _FORMS:
         raise NotFound(f"a report comes as {', '.join(_FORMS)}, not as {form[:20]!r}", field="name", value=form[:20])
     name = _name(text)
-    if form == "html":
-        return await _page(request, name)
     report = await _built(request, name)
+    if form == "html":
+        return await _file(request, report)
     if form == "json":
         return json_response(report_answer(report).model_dump())
     return web.Response(
@@ -64,6 +65,14 @@ async def _page(request: web.Request, name: ReportName) -> web.Response:
     frame = frame_of(request)
     view = await asyncio.to_thread(report_view, report, frame.zone)
     return html_response(await asyncio.to_thread(RENDERER.report, view, frame))
+
+
+async def _file(request: web.Request, report: Report) -> web.Response:
+    frame = frame_of(request)
+    view = await asyncio.to_thread(report_view, report, frame.zone)
+    response = html_response(await asyncio.to_thread(RENDERER.standalone_report, view, frame))
+    response.headers["Content-Security-Policy"] = standalone_policy()
+    return response
 
 
 async def _built(request: web.Request, name: ReportName) -> Report:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from api import export, health, openapi, pages, reports, series, services, sessions, static, stream, tokens, write
+from api import (
+    export,
+    health,
+    openapi,
+    pages,
+    quarantine,
+    reports,
+    series,
+    services,
+    sessions,
+    static,
+    stream,
+    tokens,
+    write,
+)
 from api.models import (
     Liveness,
     NewTokenAnswer,
+    QuarantineAnswer,
+    QuarantinedItemAnswer,
     Readiness,
+    ReplayAnswer,
+    ReplayRequest,
     SchemaAnswer,
     SeriesAnswer,
     ServiceAnswer,
@@ -22,13 +40,20 @@ from dashboards.reports.period import DEFAULT_PRESET, PRESETS
 
 API_VERSION = "1"
 _PUBLIC, _VIEWER = Permission.PUBLIC, Permission.VIEWER
-_ADMIN = Permission.ADMIN
+_OPERATOR, _ADMIN = Permission.OPERATOR, Permission.ADMIN
 _NAME = Parameter("name", "The service's name", required=True, place="path")
 _TOKEN = Parameter("name", "The token's name", required=True, place="path")
 _VALUES = Parameter("values", "Instead of series, which values there are: tag:NAME, field or measurement")
 _PRECISION = Parameter("precision", "of the timestamps: ns (the default), us, ms, s")
 _BUCKET = Parameter("bucket", "accepted, and means nothing here")
 _ORG = Parameter("org", "accepted, and means nothing here")
+_ITEM = Parameter("id", "The item's id", required=True, place="path")
+_ITEMS = (
+    Parameter("limit", "how many; 100 when not given, at most 1,000"),
+    Parameter("cursor", "next_cursor of the page before"),
+    Parameter("source", "only what this refused: push, spool or store"),
+    Parameter("measurement", "only points of this measurement"),
+)
 _SHAPE = Parameter("shape", "long (the default): a row per value; wide: a column per field")
 
 _PERIOD = (
@@ -78,6 +103,16 @@ ROUTE_TABLE: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "/api/v1/export.parquet",
+        export.export_parquet,
+        _VIEWER,
+        "Samples as Parquet",
+        None,
+        (*PARAMETERS, _SHAPE),
+        "application/vnd.apache.parquet",
+    ),
+    Route(
+        "GET",
         "/api/v1/stream",
         stream.stream,
         _VIEWER,
@@ -88,10 +123,56 @@ ROUTE_TABLE: tuple[Route, ...] = (
         "POST",
         "/api/v2/write",
         write.write_points,
-        Permission.OPERATOR,
+        _OPERATOR,
         "InfluxDB's write call: line protocol in, 204 once it is acknowledged",
         None,
         (_PRECISION, _BUCKET, _ORG),
+        status=204,
+    ),
+    Route(
+        "GET",
+        "/api/v1/quarantine",
+        quarantine.list_items,
+        _VIEWER,
+        "What stores refused, with reasons, the newest first",
+        QuarantineAnswer,
+        _ITEMS,
+    ),
+    Route(
+        "GET",
+        "/api/v1/quarantine/{id}",
+        quarantine.show_item,
+        _VIEWER,
+        "One refused item, whole",
+        QuarantinedItemAnswer,
+        (_ITEM,),
+    ),
+    Route(
+        "POST",
+        "/api/v1/quarantine/{id}/replay",
+        quarantine.replay_item,
+        _OPERATOR,
+        "Give an item to the store again: 200 once it is stored, 422 when it is refused again",
+        ReplayAnswer,
+        (_ITEM,),
+    ),
+    Route(
+        "POST",
+        "/api/v1/quarantine/replay",
+        quarantine.replay_items,
+        _OPERATOR,
+        "Give many items to the store again, a page at a time",
+        ReplayAnswer,
+        body=ReplayRequest,
+    ),
+    Route(
+        "DELETE",
+        "/api/v1/quarantine/{id}",
+        quarantine.discard_item,
+        _OPERATOR,
+        "Take an item out of quarantine for good",
+        None,
+        (_ITEM,),
         status=204,
     ),
     Route("GET", "/api/v1/tokens", tokens.list_tokens, _ADMIN, "All API tokens, never their values", TokensAnswer),

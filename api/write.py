@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aiohttp import ClientPayloadError, web
 
 from api.keys import DOORS
+from telemetry.errors import DiskLow
 from telemetry.ports import IntakeOutcome
 
 MAX_BYTES = 25_000_000  # of a body, decompressed
@@ -30,6 +31,7 @@ async def write_points(request: web.Request) -> web.StreamResponse:
     """`POST /api/v2/write`. `bucket` and `org` are accepted and mean nothing here."""
     try:
         precision = _precision(request)
+        _check_room(request)
         body = await _body(request)
         _check(await request.app[DOORS].intake.take(body, precision))
     except _Refusal as refusal:
@@ -43,6 +45,13 @@ def _precision(request: web.Request) -> str:
         words = f"invalid precision {precision[:20]!r}; valid precision units are {', '.join(_PRECISIONS)}"
         raise _Refusal(400, "invalid", words)
     return precision
+
+
+def _check_room(request: web.Request) -> None:
+    try:
+        request.app[DOORS].disk_room.check("pushed points")
+    except DiskLow as error:
+        raise _Refusal(503, error.code, error.message) from error
 
 
 async def _body(request: web.Request) -> bytes:

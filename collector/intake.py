@@ -109,6 +109,16 @@ class Intake:
                 await self._learned.save(list(found.learned.values()))
             return await self._keep(found)
 
+    async def admit(self, point: Point) -> Point:
+        """A point that was refused before, as it may be kept now. Raises PointRejected, StoreUnavailable."""
+        found = _Sorted()
+        self._sort_out([Line(0, point.measurement, point.tags, dict(point.fields), point.time)], found)
+        if found.learned:
+            await self._learned.save(list(found.learned.values()))
+        if found.refused:
+            raise PointRejected(found.refused[0].reason)
+        return found.points[0]
+
     async def _keep(self, found: _Sorted) -> IntakeOutcome:
         accepted = 0
         for start in range(0, len(found.points), _CHUNK):

@@ -2,55 +2,76 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
-import os
+import re
+import secrets
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from collector.quarantine_files import DayFiles, Place
+from collector.quarantine_lines import (
+    has_identifier,
+    identifier_of,
+    needle_of,
+    payload_line,
+    point_line,
+    read_head,
+    read_item,
+    with_reason,
+)
 from telemetry.clock import Clock
-from telemetry.points import FieldValue
+from telemetry.errors import InvalidRequest, NotFound
 from telemetry.ports import Refused
-from telemetry.times import format_instant
+from telemetry.quarantine import QuarantinedItem, QuarantinePage, QuarantineQuery
 
 logger = logging.getLogger(__name__)
+
+_CURSOR = re.compile(r"([0-9]{8})-([0-9]{1,12})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An item and the line in which it is kept."""
+
+    item: QuarantinedItem
+    place: Place
 
 
 class Quarantine:
     """JSON lines, one file per UTC day, readable by the owner alone.
 
     Bounded: past `max_bytes` in all the oldest days make room, and where today alone fills it, items are only counted.
+    Every call blocks shortly.
     """
 
     def __init__(self, directory: Path, clock: Clock, max_bytes: int = 50_000_000) -> None:
-        self._directory = directory
+        self._files = DayFiles(directory)
         self._clock = clock
         self._max_bytes = max_bytes
         self._failing = ""
         self.refused_points = 0
         self.unwritten_points = 0
 
+    # Keeping
+
     def add(self, refused: Sequence[Refused], source: str) -> None:
-        """Keep points with their reasons. Blocks shortly; never raises: a full disk must not stop the neighbours."""
+        """Keep points with their reasons. Never raises: a full disk must not stop the neighbours."""
         now = self._clock.now()
         self.refused_points += len(refused)
-        self._append(now, [_as_line(one, source, now) for one in refused])
+        self._keep(now, [point_line(_new_identifier(now), one, source, now) for one in refused])
 
     def add_bytes(self, payload: bytes, reason: str, source: str) -> None:
         """Keep a batch that cannot even be read as points."""
         now = self._clock.now()
-        line = {"time": now.isoformat(), "source": source, "reason": reason, "payload": payload.hex()}
-        self._append(now, [json.dumps(line)])
+        self._keep(now, [payload_line(_new_identifier(now), payload, reason, source, now)])
 
-    def _append(self, now: datetime, lines: Sequence[str]) -> None:
-        path = self._directory / f"points-{now:%Y%m%d}.jsonl"
-        text = "".join(line + "\n" for line in lines).encode()
+    def _keep(self, now: datetime, lines: Sequence[str]) -> None:
+        path = self._files.path_of(f"{now:%Y%m%d}")
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if self._make_room(path, len(text)):
-                _write(path, text)
+            if self._append(path, lines):
                 self._failing = ""
                 return
             reason = f"today's file would grow past {self._max_bytes:,} bytes"
@@ -64,8 +85,16 @@ class Quarantine:
                 extra={"path": str(path), "reason": reason},
             )
 
+    def _append(self, path: Path, lines: Sequence[str]) -> bool:
+        text = "".join(line + "\n" for line in lines).encode()
+        with self._files.locked():
+            if not self._make_room(path, len(text)):
+                return False
+            self._files.append(path, text)
+            return True
+
     def _make_room(self, today: Path, size: int) -> bool:
-        sizes = {path: path.stat().st_size for path in sorted(self._directory.glob("points-*.jsonl"))}
+        sizes = self._files.sizes()
         for path in [path for path in sizes if path != today]:
             if sum(sizes.values()) + size <= self._max_bytes:
                 break
@@ -74,41 +103,87 @@ class Quarantine:
             del sizes[path]
         return sum(sizes.values()) + size <= self._max_bytes
 
+    # Looking. These may raise OSError.
 
-def _write(path: Path, text: bytes) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as stream:
-        end = stream.seek(0, os.SEEK_END)
-        if end:
-            stream.seek(end - 1)
-            if stream.read(1) != b"\n":  # whoever wrote before us was killed in the middle of a line
-                text = b"\n" + text
-        stream.write(text)
+    def page(self, query: QuarantineQuery) -> QuarantinePage:
+        """The items asked for, the newest first; with bounded memory, however large quarantine is.
+
+        Raises InvalidRequest for a cursor that is none.
+        """
+        found, cursor = self.select(query)
+        sizes = self._files.sizes()
+        return QuarantinePage(tuple(one.item for one in found), cursor, self._files.count(), sum(sizes.values()))
+
+    def select(self, query: QuarantineQuery) -> tuple[list[Kept], str]:
+        """The items asked for with their places, and the cursor that leads on. Raises InvalidRequest."""
+        day, before = _cursor(query.cursor)
+        needle = needle_of(query.measurement) if query.measurement else b""
+        found: list[Kept] = []
+        with closing(self._files.backwards(day, before)) as places:
+            for place in places:
+                if needle not in place.head:
+                    continue
+                item = self._listed(place)
+                if query.source in {"", item.source} and _is_of(item, query.measurement):
+                    found.append(Kept(item, place))
+                    if len(found) == query.limit:
+                        return found, f"{place.day}-{place.start}"
+        return found, ""
+
+    def find(self, identifier: str) -> Kept:
+        """One item, whole. Raises NotFound."""
+        place = self._files.find(identifier)
+        if place is None:
+            raise NotFound(f"quarantine has no item {identifier[:40]!r}", field="id", value=identifier[:40])
+        return self.whole(place)
+
+    def whole(self, place: Place) -> Kept:
+        """The item of this line with its point, however large it is."""
+        line = place.head if place.is_whole else self._files.read(place)
+        return Kept(read_item(line, place.day), place)
+
+    def _listed(self, place: Place) -> QuarantinedItem:
+        if place.is_whole or not has_identifier(place.head):
+            return self.whole(place).item
+        return read_head(place.head, identifier_of(place.head, place.day), place.stop - place.start)
+
+    # Changing. These may raise OSError.
+
+    def remove(self, kept: Sequence[Kept]) -> int:
+        """Take items out; how many were still there."""
+        return self._files.remove([one.place for one in kept])
+
+    def refuse_again(self, refused: Sequence[tuple[Kept, str]]) -> None:
+        """Items that were tried and are refused again stay, under their ids, with these reasons."""
+        changed = [(kept, reason) for kept, reason in refused if reason != kept.item.reason]
+        if not changed:
+            return
+        now = self._clock.now()
+        lines = []
+        for kept, reason in changed:
+            line = kept.place.head if kept.place.is_whole else self._files.read(kept.place)
+            lines.append(with_reason(line, kept.item.id, reason, now))
+        # First the new lines, then the old ones go: whatever stops us here, no item is lost.
+        if self._append(self._files.path_of(f"{now:%Y%m%d}"), lines):
+            self.remove([kept for kept, _ in changed])
+
+    def tidy(self) -> None:
+        """Give back the room of removed items."""
+        self._files.tidy()
 
 
-def _as_line(refused: Refused, source: str, now: datetime) -> str:
-    point = refused.point
-    return json.dumps(
-        {
-            "time": now.isoformat(),
-            "source": source,
-            "reason": refused.reason,
-            "measurement": point.measurement,
-            "tags": dict(point.tags),
-            "fields": {name: _as_json(value) for name, value in point.fields.items()},
-            "point_time": _instant(point.time),
-        },
-        default=str,
-    )
+def _new_identifier(now: datetime) -> str:
+    return f"{now:%Y%m%d}-{secrets.token_hex(6)}"
 
 
-def _as_json(value: FieldValue) -> FieldValue:
-    # JSON knows neither NaN nor infinities.
-    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+def _cursor(text: str) -> tuple[str, int | None]:
+    if not text:
+        return "", None
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise InvalidRequest("cursor is not one that a list of the quarantine gave", field="cursor", value=text[:40])
+    return match[1], int(match[2])
 
 
-def _instant(time: int) -> str:
-    try:
-        return format_instant(time)
-    except (OverflowError, ValueError):
-        return str(time)  # beyond the calendar, which may be why it is here
+def _is_of(item: QuarantinedItem, measurement: str) -> bool:
+    return not measurement or item.point is None or item.point.measurement == measurement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,11 +17,13 @@ from dashboards.panels import (
     FactsPanel,
     Panel,
     ProbesPanel,
+    QuarantinePanel,
     Query,
     Section,
     ServicesPanel,
     StatPanel,
 )
+from dashboards.quarantine_view import quarantine_view
 from dashboards.service_views import probes_view, services_view
 from dashboards.time_range import TimeRange, step_for
 from dashboards.views import Fact, FactsView, PageView, PanelView, SectionView, Summary
@@ -29,6 +31,7 @@ from telemetry.conditions import parse_conditions
 from telemetry.errors import NotFound, OpsWatchError
 from telemetry.health import ServiceStatus
 from telemetry.ports import SeriesReader
+from telemetry.quarantine import QuarantinePage, QuarantineQuery
 from telemetry.schema import Registry
 from telemetry.series import Function, SeriesQuery, SeriesResult, Window
 from telemetry.times import from_datetime
@@ -54,6 +57,7 @@ class BoardContext:
     host_interval: timedelta
     first_sample_due: datetime | None
     subject: str = ""
+    quarantine: Callable[[QuarantineQuery], Awaitable[QuarantinePage]] | None = None
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -116,6 +120,18 @@ async def _panel(identifier: str, panel: Panel, context: BoardContext) -> Sequen
             return [await probes_view(panel, context.reader, services, subject, context.now, context.zone)]
         case FactsPanel():
             return [FactsView(panel.title, context.facts)]
+        case QuarantinePanel() if context.quarantine is not None:
+            return [quarantine_view(panel, await context.quarantine(QuarantineQuery(panel.items)))]
+        case StatPanel() | BarsPanel() | ChartPanel():
+            return await _series_panel(identifier, panel, context)
+        case _:
+            return ()
+
+
+async def _series_panel(
+    identifier: str, panel: StatPanel | BarsPanel | ChartPanel, context: BoardContext
+) -> Sequence[PanelView]:
+    match panel:
         case StatPanel():
             return [stat_view(panel, await _ask(panel.query, context, _SPARK_POINTS), panel.link)]
         case BarsPanel():

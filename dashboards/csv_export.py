@@ -11,11 +11,10 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from telemetry.cells import guarded
 from telemetry.points import FieldValue, Tags
-from telemetry.series import Function, SeriesSamples
+from telemetry.series import SeriesSamples
 from telemetry.times import format_instant
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\x00")
 
 
 def long_header(tags: Sequence[str]) -> str:
@@ -67,11 +66,11 @@ def wide_rows(slice_of_series: Sequence[SeriesSamples], tags: Sequence[str], col
     return _lines(rows)
 
 
-def columns_of(fields: Iterable[str], functions: Sequence[Function]) -> list[str]:
-    """The columns of the wide shape: fields, or FIELD_FUNCTION where several functions were asked for."""
-    if len(functions) < 2:
+def columns_of(fields: Iterable[str], labels: Sequence[str]) -> list[str]:
+    """The columns of the wide shape: fields, or FIELD_LABEL where several functions or quantiles were asked for."""
+    if len(labels) < 2:
         return list(fields)
-    return [f"{field}_{function}" for field in fields for function in functions]
+    return [f"{field}_{label}" for field in fields for label in labels]
 
 
 def cell(value: FieldValue) -> str:
@@ -79,17 +78,12 @@ def cell(value: FieldValue) -> str:
     return guarded(value) if isinstance(value, str) else repr(value)
 
 
-def guarded(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(_FORMULA_STARTS) else text
-
-
 def _several(series: Sequence[SeriesSamples]) -> bool:
-    return len({one.function for one in series}) > 1
+    return len({one.label for one in series}) > 1
 
 
 def _column(one: SeriesSamples, *, several: bool) -> str:
-    return f"{one.series.field}_{one.function}" if several else one.series.field
+    return f"{one.series.field}_{one.label}" if several else one.series.field
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> str:

@@ -102,8 +102,17 @@ class FactsPanel(_Part):
     title: str = "OpsWatch itself"
 
 
+class QuarantinePanel(_Part):
+    """What stores refused: how much, and the newest of it with reasons."""
+
+    kind: Literal["quarantine"]
+    title: str = "Quarantine"
+    items: int = Field(default=10, ge=1, le=100, description="How many items are listed.")
+
+
 Panel = Annotated[
-    ServicesPanel | StatPanel | ChartPanel | BarsPanel | ProbesPanel | FactsPanel, Field(discriminator="kind")
+    ServicesPanel | StatPanel | ChartPanel | BarsPanel | ProbesPanel | FactsPanel | QuarantinePanel,
+    Field(discriminator="kind"),
 ]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from dashboards.assets import address
+from dashboards.assets import address, asset
 from dashboards.reports.period import PRESETS as PERIODS
 from dashboards.reports.views import ReportView
 from dashboards.time_range import PRESETS
@@ -56,7 +59,15 @@ class Renderer:
 
     def report(self, view: ReportView, frame: PageFrame) -> str:
         """A report, for the screen and for paper."""
-        return self._environment.get_template("report.html").render(report=view, frame=frame, periods=PERIODS)
+        return self._environment.get_template("report.html").render(
+            report=view, frame=frame, periods=PERIODS, standalone=False
+        )
+
+    def standalone_report(self, view: ReportView, frame: PageFrame) -> str:
+        """A report as one file, to be kept or sent: its styles in it, no script, nothing that leads elsewhere."""
+        return self._environment.get_template("report.html").render(
+            report=view, frame=frame, periods=PERIODS, standalone=True, styles=_styles()
+        )
 
     def form(self, template: str, frame: PageFrame, message: str, next_path: str = "/", *, owned: bool = True) -> str:
         """`setup.html` or `login.html`; `message` says what went wrong."""
@@ -67,6 +78,19 @@ class Renderer:
     def error(self, frame: PageFrame, status: int, message: str) -> str:
         """A page that says what is wrong."""
         return self._environment.get_template("error.html").render(frame=frame, status=status, message=message)
+
+
+def standalone_policy() -> str:
+    """The content policy under which a standalone report has its styles, and nothing else."""
+    digest = b64encode(sha256(_styles().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
+
+
+@lru_cache(maxsize=1)
+def _styles() -> str:
+    found = asset("opswatch.css")
+    assert found is not None
+    return found.content.decode()
 
 
 def _clock(moment: datetime, zone: ZoneInfo) -> Markup:

@@ -152,7 +152,27 @@ class FactsView:
     facts: tuple[Fact, ...]
 
 
-PanelView = ServicesView | StatView | ChartView | BarsView | ProbesView | FactsView
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    id: str
+    at: datetime | None
+    source: str
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineView:
+    """`files` are those that were set aside: path, size and when."""
+
+    kind = "quarantine"
+    title: str
+    total: str
+    rows: tuple[RefusedRow, ...]
+    files: tuple[tuple[str, str, datetime], ...]
+
+
+PanelView = ServicesView | StatView | ChartView | BarsView | ProbesView | FactsView | QuarantineView
 
 
 @dataclass(frozen=True, slots=True)

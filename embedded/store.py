@@ -18,24 +18,24 @@ import duckdb
 from embedded.archive import Archive
 from embedded.day_marks import DayMarks, Mark
 from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine
+from embedded.export import ExportQuestion, prepare_export, remove_leftovers
 from embedded.reader import QueryRunner
+from embedded.reader_pool import ReaderPool
 from embedded.recovery import MissingPeriod, Recovery, missing_periods, recover
 from embedded.retention import ages, closed_days, closed_unsorted_days, delete_expired, sort_day
 from embedded.rollup import DAY, Reconciler, RollupLedger
 from embedded.sql import TABLES, WIDE_TABLES
 from embedded.writer import BatchWriter
-from telemetry.errors import QueryTimedOut, StoreDamaged, StoreUnavailable
+from telemetry.errors import StoreDamaged, StoreUnavailable
 from telemetry.points import Point
-from telemetry.ports import DEFAULT_DEADLINE, WriteOutcome, WriteStatus
+from telemetry.ports import DEFAULT_DEADLINE, TableExport, TableForm, WriteOutcome, WriteStatus
 from telemetry.rollup import LEVELS, Level, Retention
 from telemetry.schema import Registry
 from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
-from telemetry.times import NANOSECONDS_PER_SECOND, format_duration, from_datetime, to_datetime
+from telemetry.times import NANOSECONDS_PER_SECOND, from_datetime, to_datetime
 
 T = TypeVar("T")
 
-_INTERRUPT_AGAIN = 0.05  # seconds
-_WAIT_FOR_STREAM = 5.0  # seconds
 _LATE = timedelta(hours=1)  # what comes so late is in the first snapshot of a day still
 
 
@@ -47,6 +47,7 @@ class EmbeddedOptions:
     engine: EngineOptions = field(default_factory=EngineOptions)
     readers: int = 4
     archive: Archive | None = None
+    exports: Path | None = None  # where exports put their files while they are made
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,11 @@ class EmbeddedStore:
         self._options = options
         self._connection = open_engine(path, options.engine)
         self._archive = options.archive
+        if options.exports is not None:
+            remove_leftovers(options.exports)
         self._write_thread = ThreadPoolExecutor(1, "store-write")
-        self._read_threads = ThreadPoolExecutor(options.readers, "store-read")
-        self._cursors: asyncio.Queue[duckdb.DuckDBPyConnection] = asyncio.Queue()
-        self._streams = asyncio.Semaphore(max(1, options.readers - 2))
-        for _ in range(options.readers):
-            self._cursors.put_nowait(self._connection.cursor())
+        self._registry = registry
+        self._readers = ReaderPool(self._connection, options.readers, self._translated)
         try:
             self._load(registry)
         except duckdb.Error as error:
@@ -140,45 +140,29 @@ class EmbeddedStore:
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
         """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
-        return await self._within(deadline, lambda cursor: self._queries.answer(cursor, query))
+        return await self._readers.within(deadline, lambda cursor: self._queries.answer(cursor, query))
 
     async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
         """The values asked for, sorted. Raises as `read`."""
-        return await self._within(deadline, lambda cursor: self._queries.values(cursor, query))
+        return await self._readers.within(deadline, lambda cursor: self._queries.values(cursor, query))
 
-    async def _within(self, deadline: timedelta, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        try:
-            async with asyncio.timeout(deadline.total_seconds()):
-                cursor = await self._cursors.get()
-                try:
-                    return await self._in_reader(cursor, lambda: work(cursor))
-                finally:
-                    self._cursors.put_nowait(cursor)
-        except TimeoutError as error:
-            raise QueryTimedOut(
-                f"the query was stopped after {format_duration(deadline)}: shorten the range or lengthen every"
-            ) from error
-
-    async def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
+    async def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples]]:
         """A raw query in bounded slices; see the port."""
-        try:
-            # Two readers are never for streams: clients that download slowly must not keep the pages waiting.
-            await asyncio.wait_for(self._streams.acquire(), _WAIT_FOR_STREAM)
-        except TimeoutError as error:
-            raise StoreUnavailable("too many exports are under way: try again when one has ended") from error
-        try:
-            cursor = await self._cursors.get()
-        except BaseException:
-            self._streams.release()
-            raise
-        slices = self._queries.slices(cursor, query)
-        try:
-            while (samples := await self._in_reader(cursor, lambda: next(slices, None))) is not None:
-                yield samples
-        finally:
-            slices.close()
-            self._cursors.put_nowait(cursor)
-            self._streams.release()
+        async with self._readers.for_stream() as cursor:
+            slices = self._queries.slices(cursor, query)
+            try:
+                while (samples := await self._readers.run(cursor, lambda: next(slices, None))) is not None:
+                    yield samples
+            finally:
+                slices.close()
+
+    async def prepare(self, query: SeriesQuery, form: TableForm, *, unlimited: bool) -> TableExport:
+        """An export of samples, to be run by its `pieces`. Raises as `read`; StoreUnavailable without a folder."""
+        if self._options.exports is None:
+            raise StoreUnavailable("this store has no folder for exports")
+        return await prepare_export(
+            self._readers, self._registry, self._options.exports, ExportQuestion(query, form, unlimited=unlimited)
+        )
 
     async def delete_expired(self, now: datetime) -> int:
         """Delete what is older than it is kept, but nothing a level is still to be made from; returns the rows."""
@@ -196,17 +180,17 @@ class EmbeddedStore:
             return 0
         written = 0
         for table, before in self._whole_days(now).items():
-            days = await self._with_cursor(lambda cursor, t=table, b=before: closed_days(cursor, t, b))  # type: ignore[misc]
+            days = await self._readers.with_cursor(lambda cursor, t=table, b=before: closed_days(cursor, t, b))  # type: ignore[misc]
             there = archive.days(table)
             for day in days:
                 if day not in self._marks.days(Mark.ARCHIVED, table) or day not in there:
                     # The mark first: a row that comes while the copy is made takes it away again.
                     await self._in_writer(partial(self._mark_archived, table, day))
-                    await self._with_cursor(lambda cursor, t=table, d=day: archive.write_day(cursor, t, d))  # type: ignore[misc]
+                    await self._readers.with_cursor(lambda cursor, t=table, d=day: archive.write_day(cursor, t, d))  # type: ignore[misc]
                     written += 1
             oldest = from_datetime(now - self._age(table)) // DAY
             await asyncio.to_thread(archive.delete_before, table, oldest)
-        await self._with_cursor(lambda cursor: archive.write_series(cursor, now))
+        await self._readers.with_cursor(lambda cursor: archive.write_series(cursor, now))
         return written
 
     def _whole_days(self, now: datetime) -> dict[str, int]:
@@ -224,13 +208,6 @@ class EmbeddedStore:
         if day not in self._marks.days(Mark.ARCHIVED, table):
             self._marks.put(Mark.ARCHIVED, table, day)
             self._marks.note(Mark.ARCHIVED, table, day)
-
-    async def _with_cursor(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        cursor = await self._cursors.get()
-        try:
-            return await self._in_reader(cursor, lambda: work(cursor))
-        finally:
-            self._cursors.put_nowait(cursor)
 
     async def roll_up(self, now: datetime) -> None:
         """Make every window of every level that is due, and again those that late samples touched.
@@ -293,20 +270,6 @@ class EmbeddedStore:
     async def _in_writer(self, work: Callable[[], T]) -> T:
         return await self._translated(asyncio.get_running_loop().run_in_executor(self._write_thread, work))
 
-    async def _in_reader(self, cursor: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
-        """Run in a reader thread; whoever stops waiting stops the engine, and the thread is free when this returns."""
-        future = asyncio.get_running_loop().run_in_executor(self._read_threads, work)
-        try:
-            return await self._translated(asyncio.shield(future))
-        except asyncio.CancelledError:
-            while not future.done():
-                # Again and again: an interrupt that comes before the query has begun is lost.
-                cursor.interrupt()
-                await asyncio.wait([future], timeout=_INTERRUPT_AGAIN)
-            if not future.cancelled():
-                future.exception()  # taken, so that it is not reported as never retrieved
-            raise
-
     async def _translated(self, work: asyncio.Future[T]) -> T:
         try:
             return await work
@@ -335,9 +298,7 @@ class EmbeddedStore:
             # A day that is being rewritten is given up; a batch that is being written waits in the spool.
             self._connection.interrupt()
             self._write_thread.shutdown(wait=True)
-            self._read_threads.shutdown(wait=True, cancel_futures=True)
-            while not self._cursors.empty():
-                self._cursors.get_nowait().close()
+            self._readers.close()
             self._connection.close()
 
         await asyncio.to_thread(close)

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from collector.attempt import Attempt
 from collector.collect import Collector, Setting
+from collector.disk_room import ReservingWriter
 from collector.host import HostSampler
 from collector.http_probe import HttpProber
 from collector.quarantine import Quarantine
@@ -19,7 +20,7 @@ from opswatch.data_directory import DataDirectory
 from opswatch.log_record import inert
 from opswatch.settings import Settings
 from opswatch.state import State
-from opswatch.wiring import DRAIN_WITHIN, open_store, system_clock
+from opswatch.wiring import DRAIN_WITHIN, open_room, open_store, system_clock
 from telemetry.errors import DataDirectoryInUse
 from telemetry.measurements import BUILT_IN
 
@@ -77,13 +78,14 @@ async def collect_once(settings: Settings) -> CollectReport:
             stack.enter_context(directory.held())
             state = await stack.enter_async_context(State.opened(directory.state))
             registry = await state.learned_schema.registry()
-            store = await stack.enter_async_context(open_store(directory, settings, registry))
+            store = await stack.enter_async_context(open_store(directory, settings, registry, clock))
         except DataDirectoryInUse:
             store = None
         quarantine = Quarantine(directory.quarantine, clock)
         spool = await stack.enter_async_context(Spool.opened(directory.spool, store, quarantine, SpoolLimits(), clock))
         prober = await stack.enter_async_context(HttpProber.opened(clock))
-        collector = Collector(settings.services, prober, spool, BUILT_IN, Setting(clock, host))
+        reserving = ReservingWriter(spool, open_room(directory, settings, clock), BUILT_IN)
+        collector = Collector(settings.services, prober, reserving, BUILT_IN, Setting(clock, host))
         if store is not None:
             await collector.restore(store)
         points, attempts = await asyncio.gather(_sample_host(collector, host, settings), _attempt_all(collector))

@@ -33,6 +33,7 @@ from opswatch.configuration_values import (
     ProxyUrl,
     Retention,
     Scalar,
+    Size,
     Statuses,
     Text,
     Threshold,
@@ -96,6 +97,12 @@ class Storage(_Model):
 
     kind: Literal["embedded"] = Field(default="embedded", description="The store. This version has the embedded one.")
     retention: RetentionTimes = Field(default=RetentionTimes(), description="How long each kind of data is kept.")
+    disk_reserve: Size | None = Field(
+        default=None,
+        description="Room on the disk below which pushed points, exports and snapshots are refused; below half of it"
+        " only OpsWatch's own measurements are still kept.",
+        examples=["2GB"],
+    )
 
 
 class Host(_Model):

@@ -53,6 +53,7 @@ _EFFECTIVE: dict[tuple[type[BaseModel], str], str] = {
     (Configuration, "listen"): "`OPSWATCH_LISTEN`",
     (Configuration, "data_dir"): "`OPSWATCH_DATA_DIR`",
     (Configuration, "time_zone"): "`UTC`",
+    (Storage, "disk_reserve"): "the smaller of `1GB` and 5 % of the filesystem",
     (Host, "interval"): "`METRICS_INTERVAL_SECONDS`",
     (Defaults, "interval"): "`HEALTH_CHECK_INTERVAL_SECONDS`",
     (Defaults, "timeout"): "`10s`, or ⅔ of the interval where that is less",
@@ -88,6 +89,7 @@ The file is YAML 1.2 in UTF-8, one document, at most 1 MiB. `yes`, `no`, `on` an
 and `false`. Text that looks like a number needs quotes. Keys that are not listed here are faults.
 
 - **Durations**: a number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`, `2w`.
+- **Sizes**: a number and a unit: `500MB` and `2GB` are powers of ten, `4MiB` and `1GiB` of two.
 - **Names** of services and probes: up to 200 letters, digits, spaces, `.`, `_` and `-`; a letter or digit first.
 - **Files** are looked up beside the configuration file, unless their names are absolute.
 - **Regular expressions** are those of [RE2](https://github.com/google/re2/wiki/Syntax): no lookaround, no

@@ -25,6 +25,7 @@ from telemetry.times import parse_duration
 
 MAX_NAME_LENGTH = 200
 MAX_TEXT_LENGTH = 4_096
+MIN_SIZE, MAX_SIZE = 1_000_000, 100_000_000_000_000  # bytes
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]*[A-Za-z0-9._-])?", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}", re.ASCII)
@@ -33,6 +34,7 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?", re.AS
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _STATUS = re.compile(r"([1-5][0-9]{2})(?:\s*-\s*([1-5][0-9]{2}))?", re.ASCII)
 _LISTEN = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]/]+):([0-9]{1,5})", re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([KMGT])(i?)B", re.ASCII | re.IGNORECASE)
 _CREDENTIALS = re.compile(r"://[^\s]*@")
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -287,6 +289,20 @@ def network_of(value: Any) -> IPv4Network | IPv6Network:
         raise BadValue(f"{quoted(text)} is not a network", hint) from error
 
 
+def size_of(value: Any) -> int:
+    """Bytes: `500MB` and `1GB` are powers of ten, `4MiB` and `1GiB` of two. At least one megabyte."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise BadValue(f"{quoted(value)} is not a size: it has no unit", f"{quoted(value)}MB is so many megabytes")
+    text = text_of(value, what="a size", length=100)
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise BadValue(f"{quoted(text)} is not a size", "write a number and a unit, like 500MB, 4MiB or 2GB")
+    size = int(float(match[1]) * (1024 if match[3] else 1000) ** ("KMGT".index(match[2].upper()) + 1))
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise BadValue(f"{quoted(text)} is too {'small' if size < MIN_SIZE else 'large'}", "from 1MB to 100TB")
+    return size
+
+
 def listen_of(value: Any) -> tuple[str, int]:
     """`host:port`; port 0 picks a free one."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(value, what="an address")
@@ -325,6 +341,11 @@ _NETWORK_SCHEMA = WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8"]})
 Duration = Annotated[timedelta, BeforeValidator(_at_least(timedelta(milliseconds=1), "1ms")), _DURATION_SCHEMA]
 Interval = Annotated[timedelta, BeforeValidator(_at_least(timedelta(milliseconds=100), "100ms")), _DURATION_SCHEMA]
 Retention = Annotated[timedelta, BeforeValidator(_at_least(timedelta(hours=1), "1h")), _DURATION_SCHEMA]
+Size = Annotated[
+    int,
+    BeforeValidator(size_of),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?[kKMGT]i?B$", "examples": ["2GB"]}),
+]
 Name = Annotated[str, BeforeValidator(name_of), WithJsonSchema({"type": "string", "maxLength": MAX_NAME_LENGTH})]
 Url = Annotated[str, BeforeValidator(url_of), WithJsonSchema({"type": "string", "format": "uri"})]
 ProxyUrl = Annotated[str, BeforeValidator(proxy_of), WithJsonSchema({"type": "string", "format": "uri"})]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from api.doors import OwnHealth, RollupHealth
+from api.doors import DiskHealth, LostPeriod, OwnHealth, RollupHealth
 from collector.collect import Collector
+from collector.disk_room import DiskRoom, RoomLevel
 from collector.process import ProcessSampler
 from collector.spool import Spool, oldest_age_seconds
 from embedded.store import EmbeddedStore
@@ -20,6 +21,8 @@ from telemetry.points import FieldValue, Point
 from telemetry.schema import Registry
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime
 
+TOLD_FOR = timedelta(days=31)  # how long a page tells of samples that were lost
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -27,6 +30,7 @@ class Watched:
 
     store: EmbeddedStore
     spool: Spool
+    room: DiskRoom
     collector: Collector
     scheduler: Scheduler
     lag: LoopLag
@@ -63,13 +67,15 @@ class SelfWatch:
     async def own_health(self) -> OwnHealth:
         """How OpsWatch stands at this moment."""
         spool = await self._parts.spool.refresh()
-        store = self._figures("opswatch_store")
+        store, disk = self._figures("opswatch_store"), self._parts.room.figures()
         return OwnHealth(
             reasons=tuple(
                 code
                 for code, trouble in (
                     ("store_takes_no_points", spool.trouble),
                     ("spool_cannot_commit", spool.disk_trouble),
+                    ("store_damaged", self._parts.store.damage),
+                    ("disk_low", disk.level is not RoomLevel.ENOUGH),
                 )
                 if trouble
             ),
@@ -83,6 +89,18 @@ class SelfWatch:
             store_series=int(store.get("series", 0)),
             started=self._started,
             first_sample_due=self.first_sample_due,
+            disk=DiskHealth(
+                disk.filesystem.free,
+                disk.filesystem.total,
+                disk.reserve,
+                disk.level.name.lower(),
+                self._parts.room.refusals,
+            ),
+            lost=tuple(
+                LostPeriod(one.start, one.stop, one.reason, one.file)
+                for one in self._parts.store.missing_periods
+                if one.stop > self._clock.now() - TOLD_FOR
+            ),
             rollups=tuple(
                 RollupHealth(
                     level=one.level,
@@ -146,7 +164,7 @@ class SelfWatch:
         return points
 
     def _store_point(self, time: int) -> Point:
-        statistics = self._parts.store.take_statistics()
+        statistics, disk = self._parts.store.take_statistics(), self._parts.room.figures()
         fields: dict[str, FieldValue] = {
             "write_ms": statistics.longest_commit_ms,
             "read_ms": statistics.longest_query_ms,
@@ -154,5 +172,8 @@ class SelfWatch:
             "queries": statistics.queries,
             "series": statistics.series,
             "file_bytes": statistics.file_bytes,
+            "disk_free_bytes": disk.filesystem.free,
+            "disk_reserve_bytes": disk.reserve,
+            "disk_refusals": self._parts.room.refusals,
         }
         return self._point("opswatch_store", time, fields, kind="embedded")

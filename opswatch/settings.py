@@ -65,6 +65,7 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     allow_private: tuple[IPv4Network | IPv6Network, ...]
     retention: Retention
+    disk_reserve: int | None  # bytes; None: what is usual for the filesystem
     host_enabled: bool
     host_interval: timedelta
     collection_enabled: bool  # false: nothing is sampled or probed, what is there is shown
@@ -251,6 +252,7 @@ def _joined(
         trusted_proxies=configuration.trusted_proxies,
         allow_private=configuration.allow_private,
         retention=retention_of(configuration.storage.retention),
+        disk_reserve=configuration.storage.disk_reserve,
         host_enabled=configuration.host.enabled,
         host_interval=configuration.host.interval or environment.metrics_interval,
         collection_enabled=environment.metrics_collection_enabled,

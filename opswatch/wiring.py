@@ -17,16 +17,20 @@ from api.app import build_app
 from api.cached_reader import CachedReader
 from api.doors import ApiSettings, Doors
 from collector.collect import Collector, Setting
+from collector.disk_room import DiskRoom, ReservingWriter, filesystem_of
 from collector.host import HostSampler
 from collector.http_probe import HttpProber
 from collector.intake import Intake, IntakeSettings
 from collector.quarantine import Quarantine
+from collector.replay import Replay, ReplayParts
 from collector.spool import Spool, SpoolLimits
 from dashboards.panels import DashboardConfig, parse_config
+from embedded.archive import Archive
 from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from opswatch.data_directory import DataDirectory, ServerFacts
-from opswatch.jobs import plan, plan_housekeeping
+from opswatch.housekeeping import Housekeeping
+from opswatch.jobs import plan
 from opswatch.listener import listening
 from opswatch.loop_lag import LoopLag
 from opswatch.program_log import ProgramLog
@@ -71,20 +75,25 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         stack.enter_context(directory.held())
         state = await stack.enter_async_context(State.opened(directory.state))
         registry = await state.learned_schema.registry()
-        store = await stack.enter_async_context(open_store(directory, settings, registry))
+        store = await stack.enter_async_context(open_store(directory, settings, registry, clock))
         quarantine = Quarantine(directory.quarantine, clock)
         spool = await stack.enter_async_context(Spool.opened(directory.spool, store, quarantine, SpoolLimits(), clock))
+        room = open_room(directory, settings, clock)
+        reserving = ReservingWriter(spool, room, registry)
         prober = await stack.enter_async_context(HttpProber.opened(clock))
-        collector = Collector(settings.services, prober, spool, registry, Setting(clock, host))
+        collector = Collector(settings.services, prober, reserving, registry, Setting(clock, host))
         await collector.restore(store)
         pushed = IntakeSettings(settings.retention.raw)
-        intake = Intake(spool, registry, state.learned_schema, quarantine, clock, pushed)
+        intake = Intake(reserving, registry, state.learned_schema, quarantine, clock, pushed)
         scheduler = Scheduler(clock)
         lag = LoopLag()
-        watch = SelfWatch(Watched(store, spool, collector, scheduler, lag, log), registry, clock, host)
+        watch = SelfWatch(Watched(store, spool, room, collector, scheduler, lag, log), registry, clock, host)
         doors = Doors(
             reader=CachedReader(store, clock.monotonic),
+            exporter=store,
             intake=intake,
+            quarantine=Replay(quarantine, directory.root, ReplayParts(intake, registry, store, room)),
+            disk_room=room,
             services=collector,
             registry=registry,
             tokens=state.tokens,
@@ -109,18 +118,26 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         directory.write_server_facts(ServerFacts(url, getpid(), token))
         stack.callback(directory.remove_server_facts)
         plan(scheduler, collector, HostSampler(host), watch, settings, clock)
-        plan_housekeeping(scheduler, store, clock)
+        Housekeeping(store, room, clock).plan(scheduler)
         await stack.enter_async_context(lag.watched())
         await stack.enter_async_context(scheduler.running())
         yield RunningApp(url, await owner_link(state, settings, url, clock), token)
 
 
 def open_store(
-    directory: DataDirectory, settings: Settings, registry: Registry
+    directory: DataDirectory, settings: Settings, registry: Registry, clock: Clock
 ) -> AbstractAsyncContextManager[EmbeddedStore]:
     """The store that the settings name."""
     engine = EngineOptions(allowed_directories=(directory.exports, directory.archive))
-    return EmbeddedStore.opened(directory.metrics, EmbeddedOptions(settings.retention, engine), registry)
+    options = EmbeddedOptions(
+        settings.retention, engine, archive=Archive(directory.archive / "metrics"), exports=directory.exports
+    )
+    return EmbeddedStore.opened(directory.metrics, options, registry, clock.now())
+
+
+def open_room(directory: DataDirectory, settings: Settings, clock: Clock) -> DiskRoom:
+    """The room on the filesystem of the data directory."""
+    return DiskRoom(lambda: filesystem_of(directory.root), settings.disk_reserve, clock)
 
 
 def load_boards(file: Path | None) -> DashboardConfig:

@@ -98,12 +98,25 @@ class TableForm(Enum):
     PARQUET_WIDE = "parquet wide"
 
 
-class TableExporter(Protocol):
-    """Writes the answer to a query as a file, faster than a reader could hand out its rows."""
+class TableExport(Protocol):
+    """An export that is ready to be run."""
 
-    def export(self, query: SeriesQuery, form: TableForm) -> AsyncGenerator[bytes]:
+    @property
+    def samples(self) -> int:
+        """How many values it will hold, for whoever shows progress."""
+        ...
+
+    def pieces(self) -> AsyncGenerator[bytes]:
         """The file in pieces of bounded size, with flat memory; closing the iterator stops the engine.
 
         Raises as `SeriesReader.read`, before the first piece or in the middle.
         """
+        ...
+
+
+class TableExporter(Protocol):
+    """Writes samples as a file, faster than a reader could hand out its rows."""
+
+    async def prepare(self, query: SeriesQuery, form: TableForm, *, unlimited: bool) -> TableExport:
+        """Plan the export of a `Raw` query; `unlimited` when nobody asked for its limit. Raises as `read`."""
         ...

@@ -218,7 +218,7 @@ def _float(name: str, value: FieldValue) -> float:
         raise PointRejected(f"field {name} is a number, not text", field=name, value=value)
     if isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER:
         raise PointRejected(f"field {name}: {value} is beyond 2^53", field=name, value=value)
-    number = float(value)
+    number = float(value) + 0.0  # the sign of -0.0 does not survive the engine
     if not math.isfinite(number):
         raise PointRejected(f"field {name} is {number}, which no store can hold", field=name, value=str(number))
     return number

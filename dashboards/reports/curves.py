@@ -19,6 +19,7 @@ from dashboards.units import format_value
 from telemetry.times import duration_nanoseconds, from_datetime, to_datetime
 
 WIDTH, HEIGHT = 1000.0, 100.0
+_NOTHING = 1e-12  # less than this is drawn as 0
 _EDGE = 4.0  # percent: nearer to an end a label would be cut off
 _STEEPNESS = (1.0, 2.0, 2.5, 4.0, 5.0, 8.0, 10.0)
 # How far apart ticks are, up to which length of the period, and how they are written.
@@ -86,10 +87,11 @@ def curve_view(curve: Curve, unit: str, maximum: float | None, label: str, until
 
 def nice_top(value: float) -> float:
     """The next number that is easy to halve: 1, 2, 2.5, 4, 5 or 8 with zeros."""
-    if value <= 0:
+    if value < _NOTHING:
         return 1.0
     decade = 10.0 ** math.floor(math.log10(value))
-    return next(step * decade for step in _STEEPNESS if step * decade >= value * (1 - 1e-9))
+    tops = (step * decade for step in _STEEPNESS)
+    return next((top for top in tops if value * (1 - 1e-9) <= top < math.inf), value)
 
 
 def ticks(period: Period, zone: ZoneInfo) -> tuple[Tick, ...]:

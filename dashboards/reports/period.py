@@ -87,7 +87,9 @@ def resolve(asked: Asked, now: datetime, zone: ZoneInfo, retention: Retention) -
     period = _preset(asked, now, zone) if asked.preset else _given(asked, now, zone)
     moment = from_datetime(now)
     grain = _grain(period, moment, retention)
-    period = Period(_floor(period.start, grain), min(_ceiling(period.stop, grain), _ceiling(moment, grain)))
+    start = _floor(period.start, grain)
+    # What lies in the future is cut off, but never all: a day begins with a window that has just begun.
+    period = Period(start, max(start + grain, min(_ceiling(period.stop, grain), _ceiling(moment, grain))))
     if asked.preset.endswith("d"):
         # As long as its name says, so that it is made of whole days.
         period = Period(period.stop - _days(asked.preset), period.stop)
@@ -129,10 +131,10 @@ def _days(preset: str) -> int:
 def _given(asked: Asked, now: datetime, zone: ZoneInfo) -> Period:
     start = _instant("start", asked.start or f"-{DEFAULT_PRESET}", now, zone)
     stop = _instant("stop", asked.stop or "now", now, zone)
-    if stop <= start:
-        raise InvalidRequest("the period is empty: stop must be after start", field="stop", value=asked.stop[:60])
     if start >= from_datetime(now):
         raise InvalidRequest("the period has not begun yet", field="start", value=asked.start[:60])
+    if stop <= start:
+        raise InvalidRequest("the period is empty: stop must be after start", field="stop", value=asked.stop[:60])
     return Period(start, stop)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboards.reports.model import Curve, Latency, ProbeFigures, ServiceFigures, Standing
@@ -21,6 +21,9 @@ LATENCY_FUNCTIONS = (Function.MIN, Function.MAX, Function.SUM, Function.COUNT)
 QUANTILES = (0.95, 0.99)
 MOST_SLOTS = 96
 MOST_POINTS = 180
+
+
+_Quantiles = Mapping[float, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class _Measured:
     windows: StateWindows
     latency: Mapping[Function, Column]
     buckets: Mapping[float, float]
-    quantiles: Mapping[float, float | None]
+    quantiles: _Quantiles
 
 
 def curve_length(span: Span) -> int:
@@ -69,26 +72,41 @@ def service_figures(
     bucket_bounds = {field.name: field.upper_bound for field in measurement.fields if field.histogram == LATENCY}
     mine = _measured(span.period, span, now, bucket_bounds)
     older = _measured(span.previous, span, before, bucket_bounds)
-    figures = []
-    for name in names:
-        configured = {probe.name for probe in catalog[name].probes} if name in catalog else set()
-        probes = sorted(configured | {key[1] for key in (*mine, *older) if key[0] == name})
-        pairs = [(mine.get((name, probe)), older.get((name, probe))) for probe in probes]
-        built = [
-            _probe_figures(span, probe, pair, watched=probe in configured, down_now=_is_down(catalog, name, probe))
-            for probe, pair in zip(probes, pairs, strict=True)
-        ]
-        figures.append(
-            ServiceFigures(
-                name,
-                name in catalog,
-                _service_standing(span.period, span, [pair[0] for pair in pairs], _quantiles_of(now, name), built),
-                _service_standing(span.previous, span, [pair[1] for pair in pairs], _quantiles_of(before, name), ()),
-                slots(_service_windows(span.period, span, [pair[0] for pair in pairs]), slot_bounds(span)),
-                tuple(built),
-            )
+    return tuple(
+        _service_figures(span, name, catalog, (mine, older), (_quantiles_of(now, name), _quantiles_of(before, name)))
+        for name in names
+    )
+
+
+def _service_figures(
+    span: Span,
+    name: str,
+    catalog: Mapping[str, ServiceStatus],
+    measured: tuple[Mapping[Key, _Measured], Mapping[Key, _Measured]],
+    quantiles: tuple[_Quantiles, _Quantiles],
+) -> ServiceFigures:
+    configured = {probe.name for probe in catalog[name].probes} if name in catalog else set()
+    names = sorted(configured | {key[1] for some in measured for key in some if key[0] == name})
+    probes = [
+        _probe_figures(
+            span,
+            probe,
+            (measured[0].get((name, probe)), measured[1].get((name, probe))),
+            watched=probe in configured,
+            down_now=_is_down(catalog, name, probe),
         )
-    return tuple(figures)
+        for probe in names
+    ]
+    standings, strips = [], []
+    for period, some, exact in zip((span.period, span.previous), measured, quantiles, strict=True):
+        there = [some[name, probe] for probe in names if (name, probe) in some]
+        windows = of_service([one.windows for one in there]) if there else _nothing(period, span)
+        down_now = period is span.period and any(one.ongoing for probe in probes for one in probe.now.outages)
+        found = outages(windows, down_now=down_now)
+        standings.append(Standing(windows.total(), found, _latency(there, exact, span)))
+        strips.append(windows)
+    now, before = standings
+    return ServiceFigures(name, name in catalog, now, before, slots(strips[0], slot_bounds(span)), tuple(probes))
 
 
 def _is_down(catalog: Mapping[str, ServiceStatus], service: str, probe: str) -> bool:
@@ -123,25 +141,7 @@ def _standing(period: Period, span: Span, measured: _Measured | None, *, down_no
     )
 
 
-def _service_standing(
-    period: Period,
-    span: Span,
-    probes: Sequence[_Measured | None],
-    quantiles: Mapping[float, float | None],
-    built: Iterable[ProbeFigures],
-) -> Standing:
-    there = [one for one in probes if one is not None]
-    windows = _service_windows(period, span, probes)
-    down_now = any(outage.ongoing for probe in built for outage in probe.now.outages)
-    return Standing(windows.total(), outages(windows, down_now=down_now), _latency(there, quantiles, span))
-
-
-def _service_windows(period: Period, span: Span, probes: Sequence[_Measured | None]) -> StateWindows:
-    there = [one.windows for one in probes if one is not None]
-    return of_service(there) if there else _nothing(period, span)
-
-
-def _latency(probes: Sequence[_Measured], exact: Mapping[float, float | None], span: Span) -> Latency:
+def _latency(probes: Sequence[_Measured], exact: _Quantiles, span: Span) -> Latency:
     def all_of(function: Function) -> list[float]:
         return [value for one in probes for value in known(one.latency.get(function, ()))]
 
@@ -194,11 +194,11 @@ def _nothing(period: Period, span: Span) -> StateWindows:
     return _windows(period, span, {})
 
 
-def _quantiles_of(answers: ProbeAnswers, service: str) -> Mapping[float, float | None]:
+def _quantiles_of(answers: ProbeAnswers, service: str) -> _Quantiles:
     return _quantiles(answers.service_quantiles, (service,))
 
 
-def _quantiles(result: SeriesResult | None, key: Key) -> Mapping[float, float | None]:
+def _quantiles(result: SeriesResult | None, key: Key) -> _Quantiles:
     found: dict[float, float | None] = {}
     for one in result.series if result is not None else ():
         tags = dict(one.series.tags)

@@ -145,6 +145,8 @@ def _outage(windows: StateWindows, begin: int, end: int, *, down_now: bool) -> O
 def of_service(probes: Sequence[StateWindows]) -> StateWindows:
     """A service's windows from the levelled ones of its probes, which have one shape."""
     first = probes[0]
+    if len(probes) == 1:
+        return first
     lives = [probe.known_windows() for probe in probes]
     rows = []
     for number in range(len(first.up_s)):
@@ -157,6 +159,8 @@ def of_service(probes: Sequence[StateWindows]) -> StateWindows:
 def _worst(probes: Sequence[StateWindows], number: int) -> tuple[float, float, float]:
     if not probes:
         return 0.0, 0.0, 0.0
+    if len(probes) == 1:
+        return probes[0].up_s[number], probes[0].degraded_s[number], probes[0].down_s[number]
     # The first window may hold seconds from before it.
     left = max(probes[0].window_s(number), *(probe.known_s(number) for probe in probes))
     whole = left

@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterator
 
-from dashboards.csv_export import guarded
 from dashboards.reports.model import Change, HostFigures, ProbeFigures, Report, ServiceFigures, Standing
+from telemetry.cells import guarded
 from telemetry.times import format_instant
 
 HEADER = (

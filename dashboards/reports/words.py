@@ -83,7 +83,8 @@ def _percent(percent: float | None) -> str:
         return ""
     if percent >= 900:
         return f"{percent / 100 + 1:,.0f} times"
-    return f"{'+' if percent > 0 else MINUS if percent < 0 else '±'}{abs(percent):.0f} %"
+    whole = round(percent)
+    return f"{'+' if whole > 0 else MINUS if whole < 0 else '±'}{abs(whole)} %"
 
 
 def period_words(period: Period, zone: ZoneInfo) -> str:

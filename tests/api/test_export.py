@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.export import cut_reason
-from dashboards.csv_export import guarded
+from telemetry.cells import guarded
 from telemetry.errors import StoreUnavailable
 from telemetry.points import Point
 from telemetry.series import MAX_RAW_LIMIT, Series, SeriesSamples

@@ -52,6 +52,7 @@ ANSWERS = {
     "/api/v1/schema": "/api/v1/schema",
     "/api/v1/series": "/api/v1/series?measurement=probe",
     "/api/v1/series#windows": "/api/v1/series?measurement=probe&every=5m&fn=mean&fn=count",
+    "/api/v1/reports/{name}": "/api/v1/reports/trend",
     "/api/v1/tokens": "/api/v1/tokens",
 }
 

@@ -47,6 +47,7 @@ TABLE = {
     "GET /api/v1/schema": for_viewers(),
     "GET /api/v1/series": for_viewers(400),
     "GET /api/v1/export.csv": for_viewers(400),
+    "GET /api/v1/export.parquet": for_viewers(400),
     "GET /api/v1/reports/{name}": for_viewers(404),
     "GET /api/v1/stream": for_viewers(),
     "POST /api/v2/write": for_operators(204),
@@ -117,7 +118,11 @@ async def test_the_declared_permission_is_the_one_that_holds() -> None:
         refused = {role for role, status in expected._asdict().items() if status in {401, 403}}
         # /setup and /login are public, and refuse those who bring no key.
         if route.permission is not Permission.PUBLIC:
-            allowed = {Permission.VIEWER: set(), Permission.ADMIN: {"viewer", "operator", "session"}}
+            allowed = {
+                Permission.VIEWER: set(),
+                Permission.OPERATOR: {"viewer", "session"},
+                Permission.ADMIN: {"viewer", "operator", "session"},
+            }
             assert refused == {"anonymous"} | allowed[route.permission]
 
 

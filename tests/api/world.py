@@ -13,10 +13,13 @@ from aiohttp import web
 from api.access import Role
 from api.app import build_app
 from api.doors import ApiSettings, Doors, OwnHealth
+from collector.disk_room import DiskRoom, Filesystem
 from collector.intake import Intake
 from collector.quarantine import Quarantine
+from collector.replay import Replay, ReplayParts
 from collector.spool import Spool, SpoolLimits
 from dashboards.panels import parse_config
+from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from opswatch.listener import listening
 from opswatch.state import State
@@ -33,7 +36,6 @@ NOW_NS = int(NOW.timestamp()) * SECOND
 LOCAL_TOKEN = "local-token-of-server-json-0123456789"
 ROLES = {"viewer": Role.VIEWER, "operator": Role.OPERATOR, "admin": Role.ADMIN}
 BOARDS = Path(__file__).parents[2] / "infrastructure" / "monitoring" / "dashboard_config.json"
-_OPTIONS = EmbeddedOptions()
 
 
 @dataclass
@@ -98,6 +100,23 @@ def healthy() -> OwnHealth:
     )
 
 
+def options_in(folder: Path) -> EmbeddedOptions:
+    """A store that may export."""
+    exports = folder / "exports"
+    exports.mkdir(exist_ok=True)
+    return EmbeddedOptions(engine=EngineOptions(allowed_directories=(exports,)), exports=exports)
+
+
+@dataclass
+class Disk:
+    """A filesystem of 100 GB, half of it free, until it is told; it is looked at once a second."""
+
+    free: int = 50_000_000_000
+
+    def measure(self) -> Filesystem:
+        return Filesystem(self.free, 100_000_000_000)
+
+
 @dataclass
 class World:
     """The server and everything behind it; tests change what they need."""
@@ -113,6 +132,7 @@ class World:
     catalog: Catalog
     own: list[OwnHealth]
     tokens: dict[str, str] = field(default_factory=dict)
+    disk: Disk = field(default_factory=Disk)
 
     @property
     def port(self) -> int:
@@ -173,15 +193,21 @@ async def running(
 
     registry, quarantine = BUILT_IN.learning(), Quarantine(folder / "quarantine", clock.clock)
     async with (
-        EmbeddedStore.opened(folder / "metrics.duckdb", _OPTIONS, registry) as store,
+        EmbeddedStore.opened(folder / "metrics.duckdb", options_in(folder), registry) as store,
         State.opened(folder / "state.sqlite") as state,
         Spool.opened(folder / "spool.sqlite", store, quarantine, SpoolLimits(), clock.clock) as spool,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
+        disk = Disk()
+        room = DiskRoom(disk.measure, None, clock.clock)
+        intake = Intake(spool, registry, state.learned_schema, quarantine, clock.clock)
         tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
         doors = Doors(
             reader=reader or store,
-            intake=Intake(spool, registry, state.learned_schema, quarantine, clock.clock),
+            exporter=store if reader is None else None,
+            intake=intake,
+            quarantine=Replay(quarantine, folder, ReplayParts(intake, registry, store, room)),
+            disk_room=room,
             services=catalog,
             registry=registry,
             tokens=state.tokens,
@@ -196,4 +222,4 @@ async def running(
         )
         app = build_app(change(doors))
         async with listening(app, "127.0.0.1", 0, None) as url:
-            yield World(url, app, session, store, spool, folder, state, clock, catalog, own, tokens)
+            yield World(url, app, session, store, spool, folder, state, clock, catalog, own, tokens, disk)

@@ -7,15 +7,13 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
-from telemetry.health import State
-from tests.api.world import NOW, NOW_NS, World, probe, running, service
-from tests.dashboards.reports.fortnight import STORIES, host_points, probe_points
+from tests.api.world import World, running
+from tests.dashboards.reports.fortnight import fill
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -35,30 +33,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(180),
 ]
-
-
-async def fill(world: World) -> None:
-    """A fortnight of samples, rolled up as they are in a store that runs; five services are still watched."""
-    points = [*probe_points(NOW_NS), *host_points(NOW_NS)]
-    points.sort(key=lambda point: point.time)
-    for at in range(0, len(points), 5_000):
-        await world.write(*points[at : at + 5_000])
-    await world.store.roll_up(NOW)
-    await world.store.delete_expired(NOW)
-    watched: dict[str, list[str]] = {}
-    for story in STORIES:
-        watched.setdefault(story.service, []).append(story.probe)
-    world.catalog.known = tuple(
-        service(
-            name,
-            *(
-                probe(one, State.DOWN if name == "payments" else State.UP, interval=timedelta(minutes=5))
-                for one in probes
-            ),
-        )
-        for name, probes in watched.items()
-        if name != "retired"
-    )
 
 
 class Site:

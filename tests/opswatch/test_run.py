@@ -163,6 +163,25 @@ def test_after_kill_9_every_acknowledged_point_is_there(directory: Path) -> None
     assert set(rows) <= {tuple(row) for row in csv.reader(io.StringIO(after))}
 
 
+def test_a3_a_damaged_store_is_set_aside_and_everybody_is_told(directory: Path) -> None:
+    """It starts all the same: the page, /ready, the health answer and doctor name what is missing, and it goes on."""
+    with running(directory) as server:
+        server.wait_for("/api/v1/series?measurement=mem&latest=true", '"values":\\[')
+    (directory / ".opswatch" / "metrics.duckdb").write_bytes(b"")
+    with running(directory) as server:
+        ready = server.get("/ready")
+        page = server.get("/")[1]
+        health = json.loads(server.get("/api/v1/health")[1])
+        server.wait_for("/api/v1/series?measurement=mem&latest=true", '"values":\\[')
+
+    assert ready[0] == 200
+    assert json.loads(ready[1]) == {"status": "ready", "reasons": ["history_missing"]}
+    assert "are lost: the store could not be opened (the file is empty)" in page
+    (missing,) = health["connection_status"]["store"]["missing"]
+    assert (missing["start"], missing["reason"]) == (None, "the file is empty")
+    assert (directory / ".opswatch" / missing["file"]).read_bytes() == b""
+
+
 def test_a_second_process_on_the_same_data_is_told_who_holds_it(directory: Path) -> None:
     """The message names the process; the first one goes on."""
     with running(directory) as server:

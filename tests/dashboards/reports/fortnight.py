@@ -4,9 +4,12 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
+from telemetry.health import ProbeStatus, State
 from telemetry.histogram import bucket_field, bucket_of
 from telemetry.points import Point
+from tests.api.world import NOW, NOW_NS, World, probe, service
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -93,3 +96,21 @@ def host_points(stop: int, length: int = 15 * DAY, every: int = 5 * MINUTE) -> I
             count[1] += int((80_000 + 300_000 * day) * dice.uniform(0.7, 1.3) * every / SECOND)
             tags = {"host": "h1", "interface": name}
             yield Point.of("net", tags, {"bytes_recv": count[0], "bytes_sent": count[1]}, time)
+
+
+async def fill(world: World) -> None:
+    """Samples as a store holds them that has run so long: older ones rolled up and deleted. One service is gone."""
+    points = sorted([*probe_points(NOW_NS), *host_points(NOW_NS)], key=lambda point: point.time)
+    for at in range(0, len(points), 5_000):
+        await world.write(*points[at : at + 5_000])
+    await world.store.roll_up(NOW)
+    await world.store.delete_expired(NOW)
+    watched = sorted({story.service for story in STORIES} - {"retired"})
+    world.catalog.known = tuple(
+        service(name, *(_status(story) for story in STORIES if story.service == name)) for name in watched
+    )
+
+
+def _status(story: Story) -> ProbeStatus:
+    down = any(begin >= 1 > end for begin, end in story.down)
+    return probe(story.probe, State.DOWN if down else State.UP, interval=timedelta(minutes=5))
