@@ -35,6 +35,7 @@ from telemetry.times import format_instant
 MOST_CHARTS = 40
 MOST_OUTAGES = 50
 _STEADY, _BUCKET = 10.0, 25.0  # percent: from where a change of latency means something
+_ATTEMPTS = 0.001  # from where a change of the share of failed attempts means something
 _TELLING = 0.005  # of a period: what the edges of attempts leave unknown
 
 
@@ -307,9 +308,15 @@ def _standing(now: Standing, before: Standing) -> StandingView:
         outages_change=change_view(outages, "count", good="down"),
         longest=seconds_words(now.longest_s),
         error_rate=format_share(now.error_rate),
-        error_rate_change=change_view(Change(now.error_rate, before.error_rate), "share", good="down"),
+        error_rate_change=_failed_change(Change(now.error_rate, before.error_rate)),
         latency=_latency(now.latency, before.latency),
     )
+
+
+def _failed_change(rates: Change) -> ChangeView:
+    # One attempt more or less is no trend.
+    matters = abs(rates.difference or 0.0) >= _ATTEMPTS
+    return change_view(rates, "share", good="down" if matters else "")
 
 
 def _state(standing: Standing) -> str:
