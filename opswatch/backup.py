@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Protocol
 
 from collector.disk_room import DiskRoom, megabytes
-from opswatch.backup_files import CHUNK, copy_file, copy_sqlite, link_file, staged_files, transfer_folder
+from opswatch.backup_files import CHUNK, copy_file, copy_sqlite, files_of, link_file, staged_files, transfer_folder
 from opswatch.backup_manifest import (
     FORMAT,
     KEYS,
@@ -115,8 +115,10 @@ class Backups:
 
     def _check_room(self) -> None:
         self._room.check("backups")
-        databases = (self._directory.spool, self._directory.metrics, self._directory.state)
-        needed = sum(file.stat().st_size for file in databases)
+        root, databases = self._directory.root, (self._directory.spool, self._directory.metrics, self._directory.state)
+        copied = [file.with_name(file.name + suffix) for file in databases for suffix in ("", ".wal", "-wal")]
+        copied += [root / path for path in files_of(root, "quarantine")]
+        needed = sum(file.stat().st_size for file in copied if file.exists())
         figures = self._room.figures()
         if figures.filesystem.free - needed < figures.reserve:
             raise DiskLow(
