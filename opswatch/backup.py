@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Protocol
 
 from collector.disk_room import DiskRoom, megabytes
+from collector.quarantine_files import DayFiles
 from opswatch.backup_files import CHUNK, copy_file, copy_sqlite, files_of, link_file, staged_files, transfer_folder
 from opswatch.backup_manifest import (
     FORMAT,
@@ -102,7 +103,7 @@ class Backups:
             await in_thread(partial(staging.mkdir, mode=0o700))
             # The order matters: see the module.
             await in_thread(partial(copy_sqlite, directory.spool, staging / directory.spool.name))
-            await in_thread(partial(transfer_folder, root, "quarantine", staging, copy_file))
+            await in_thread(partial(_copy_quarantine, root, staging))
             await self._store.copy_to(staging / directory.metrics.name)
             await in_thread(partial(transfer_folder, root, "archive", staging, link_file))
             await in_thread(partial(copy_sqlite, directory.state, staging / directory.state.name))
@@ -193,6 +194,11 @@ class PreparedBackup:
             files.append(BackedUpFile(path=file.path, size=size, sha256=digest.hexdigest()))
         text = self._manifest.model_copy(update={"files": tuple(files)}).text().encode()
         yield self._headers[MANIFEST] + text + bytes(_padded(len(text)) - len(text) + 2 * tarfile.BLOCKSIZE)
+
+
+def _copy_quarantine(root: Path, staging: Path) -> None:
+    with DayFiles(root / "quarantine").locked():
+        transfer_folder(root, "quarantine", staging, copy_file)
 
 
 def _header(path: str, size: int, manifest: Manifest) -> bytes:

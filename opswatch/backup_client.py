@@ -18,7 +18,13 @@ from typing import IO
 import aiohttp
 
 from opswatch.backup_files import Advance, read_manifest, sync_folders, write_durably
-from opswatch.backup_manifest import MANIFEST, MAX_MANIFEST_BYTES, Manifest, is_path_in_backup, parse_manifest
+from opswatch.backup_manifest import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    is_path_in_backup,
+    parse_manifest,
+)
 from opswatch.data_directory import DataDirectory, write_atomically
 from opswatch.export_client import ServerAddress, server_for
 from opswatch.restore import Stage
@@ -127,9 +133,17 @@ def _finish(target: Path, text: bytes, found: dict[str, tuple[int, str]]) -> Man
 def _check_target(target: Path, settings: Settings) -> None:
     if target.exists() and not target.is_dir():
         raise BackupError(f"{target} is no folder: name a new one", value=str(target))
-    root = DataDirectory(settings.data_dir).root.resolve()
+    directory = DataDirectory(settings.data_dir)
+    root = directory.root.resolve()
     if target.resolve() == root or root in target.resolve().parents:
         raise BackupError(f"{target} is in the data directory {root}, and would be lost with it", value=str(target))
+    if settings.server_url is None and directory.version() is None:
+        # Else the command would make a new data directory and back up nothing.
+        raise BackupError(
+            f"there is no data in {root}: run this where `opswatch run` is run, or name its data with"
+            " OPSWATCH_DATA_DIR, or its server with OPSWATCH_URL",
+            value=str(root),
+        )
     if not target.exists() or not any(target.iterdir()):
         return
     try:

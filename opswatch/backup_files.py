@@ -17,6 +17,7 @@ from opswatch.backup_manifest import parse_manifest as parse
 from telemetry.errors import BackupError
 
 CHUNK = 1 << 20
+_FLUSH_EVERY = 1 << 26  # bytes; else a slow disk takes all of a large file at its end, and whoever sends waits for it
 Advance = Callable[[int], None]  # is told of every stretch of bytes that is done
 
 
@@ -99,7 +100,7 @@ def sha256_of(path: Path, advance: Advance = lambda _: None) -> tuple[int, str]:
 def write_durably(target: Path, chunks: Iterable[bytes], advance: Advance = lambda _: None) -> tuple[int, str]:
     """Write a new file, readable by its owner alone, onto the disk itself; its size and SHA-256. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    digest, size = hashlib.sha256(), 0
+    digest, size, unflushed = hashlib.sha256(), 0, 0
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         for chunk in chunks:
@@ -107,6 +108,10 @@ def write_durably(target: Path, chunks: Iterable[bytes], advance: Advance = lamb
             digest.update(chunk)
             size += len(chunk)
             advance(len(chunk))
+            unflushed += len(chunk)
+            if unflushed >= _FLUSH_EVERY:
+                os.fdatasync(stream.fileno())
+                unflushed = 0
         stream.flush()
         os.fsync(stream.fileno())
     return size, digest.hexdigest()
@@ -115,11 +120,16 @@ def write_durably(target: Path, chunks: Iterable[bytes], advance: Advance = lamb
 def sync_folders(root: Path) -> None:
     """Make the names below a folder, and its own, survive the loss of power."""
     for folder in (root.parent, root, *(path for path in root.rglob("*") if path.is_dir())):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in one folder survive the loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_manifest(folder: Path) -> Manifest:

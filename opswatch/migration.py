@@ -22,6 +22,7 @@ from opswatch.backup_files import (
     link_file,
     sha256_of,
     staged_files,
+    sync_folder,
     sync_folders,
     transfer_folder,
 )
@@ -63,6 +64,7 @@ def bring_forward(directory: DataDirectory, now: datetime) -> None:
             extra={"path": str(copy), "version": version, "to": VERSION},
         )
         write_atomically(marker, f"{VERSION}\n")
+        sync_folder(directory.root)
     for step in range(version, VERSION):
         _STEPS[step](directory)
         directory.write_version(step + 1)
@@ -107,6 +109,7 @@ def _copy(directory: DataDirectory, version: int, now: datetime) -> Path:
         write_atomically(partial / MANIFEST, _manifest(partial, version, now).text())
         sync_folders(partial)
         partial.rename(place)
+        sync_folder(root)
     except OSError as error:
         raise DataDirectoryError(
             f"{root} has version {version}, and the copy that is made before it is brought forward failed:"

@@ -16,6 +16,7 @@ from opswatch.backup_files import (
     open_plain,
     read_manifest,
     sha256_of,
+    sync_folder,
     sync_folders,
     write_durably,
 )
@@ -125,7 +126,7 @@ def _place(source: Path, manifest: Manifest, root: Path, advance: Advance) -> No
     staging = root / RESTORING
     try:
         staging.mkdir(mode=0o700)
-        sync_folders(root)
+        sync_folder(root)
         for file in manifest.files:
             with open_plain(source / file.path) as stream:
                 # Compared again: what was read before may have been another file.
@@ -135,7 +136,7 @@ def _place(source: Path, manifest: Manifest, root: Path, advance: Advance) -> No
             path.rename(root / path.name)  # over the empty folder that is there
         sync_folders(root)
         staging.rmdir()
-        sync_folders(root)
+        sync_folder(root)
     except OSError as error:
         raise BackupError(
             f"{source} cannot be restored into {root}: {error.strerror or error}; run it again when that is mended",

@@ -222,12 +222,23 @@ def test_a_target_that_is_none_is_refused_by_its_name(directory: Path, target: s
     """Exit code 1, and what is there stays as it is."""
     (directory / "full").mkdir()
     (directory / "full" / "notes.txt").write_text("mine")
+    with DataDirectory(directory / ".opswatch").held():
+        pass
     result = run(directory, "backup", target)
 
     assert result.returncode == 1
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert [path.name for path in (directory / "full").iterdir()] == ["notes.txt"]
+
+
+def test_where_there_is_no_data_there_is_no_backup(directory: Path) -> None:
+    """Run in the wrong folder it does not back up a new, empty data directory, and makes none."""
+    result = run(directory, "backup", "b")
+
+    assert result.returncode == 1
+    assert "there is no data in" in result.stderr
+    assert [path.name for path in directory.iterdir()] == ["opswatch.yaml"]
 
 
 def test_a_command_line_that_makes_no_sense_exits_with_2(directory: Path) -> None:
@@ -439,7 +450,7 @@ async def test_a_backup_that_is_killed_leaves_nothing_that_looks_whole(directory
         process.send_signal(signal.SIGKILL)
         await process.wait()
     restored = await asyncio.to_thread(run, directory, "restore", "b")
-    again = await asyncio.to_thread(run, directory, "backup", "b")
+    again = await asyncio.to_thread(run, directory, "backup", "b", OPSWATCH_URL=slow)
 
     assert restored.returncode == again.returncode == 1
     assert "has no manifest.json, so it is no backup, or one that was cut off" in restored.stderr

@@ -267,6 +267,17 @@ def test_the_program_itself_brings_a_directory_forward_and_its_token_is_good(
     assert (release.root / "backup-1" / "manifest.json").is_file()
 
 
+def test_doctor_says_that_a_directory_is_older_or_later(release: DataDirectory) -> None:
+    """What will happen at the next start, or why there will be none; doctor itself changes nothing."""
+    older = run(release.root.parent, "doctor").stdout
+    assert release.version() == 1
+    release.write_version(VERSION + 1)
+    later = run(release.root.parent, "doctor").stdout
+
+    assert f"has version 1; the next start brings it to {VERSION}, after a copy (backup-1/)" in older
+    assert "FAIL  data directory" in later
+
+
 def test_the_stores_file_says_its_version(release: DataDirectory) -> None:
     """It is under the version of the directory, and says its own, should it be moved alone."""
     ensure_current(release, NOW)
