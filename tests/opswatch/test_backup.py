@@ -458,6 +458,26 @@ async def test_a_backup_that_is_killed_leaves_nothing_that_looks_whole(directory
     assert not (directory / ".opswatch").exists()
 
 
+async def test_a_backup_that_is_interrupted_leaves_nothing(directory: Path) -> None:
+    """Ctrl-C: what was written is removed, and the exit code says so."""
+    async with hanging(WHOLE) as slow:
+        process = await asyncio.create_subprocess_exec(
+            *command("backup", "b"),
+            cwd=directory,
+            env=environment(directory, OPSWATCH_URL=slow),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(60):
+            while not (directory / "b" / "spool.sqlite").exists():
+                await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, complaint = await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode == 130
+    assert b"Traceback" not in complaint
+    assert not (directory / "b").exists()
+
+
 @asynccontextmanager
 async def hanging(body: bytes) -> AsyncIterator[str]:
     """A server that sends this, and then nothing."""

@@ -28,6 +28,7 @@ from opswatch.migration import bring_forward, ensure_current
 from opswatch.restore import restore
 from opswatch.state import State
 from telemetry.errors import DataDirectoryError, DataDirectoryTooNew
+from telemetry.measurements import BUILT_IN
 from telemetry.series import Function, Raw, SeriesQuery, Window
 from telemetry.times import from_datetime
 from tests.collector.doubles import REAL_CLOCK
@@ -264,6 +265,40 @@ def test_the_program_itself_brings_a_directory_forward_and_its_token_is_good(
 
     assert exported.returncode == 0, exported.stderr
     assert rest == ""
+    assert (release.root / "backup-1" / "manifest.json").is_file()
+
+
+async def test_a_damaged_store_is_migrated_like_any_other_and_set_aside_when_it_is_opened(
+    release: DataDirectory, unpacked: Path
+) -> None:
+    """A3 and F13 at once: the copy holds what was there, the rest of the directory goes on."""
+    release.metrics.write_bytes(b"x" * 5_000)
+    ensure_current(release, NOW)
+    options = EmbeddedOptions(archive=Archive(release.archive / "metrics"))
+    async with EmbeddedStore.opened(release.metrics, options, BUILT_IN, NOW) as store:
+        assert [period.reason for period in store.missing_periods] == ["the file is not a DuckDB database"]
+    async with State.opened(release.state) as state:
+        assert await state.tokens.identify((unpacked / TOKEN_FILE).read_text().strip(), NOW)
+
+    assert (release.root / "backup-1" / "metrics.duckdb").read_bytes() == b"x" * 5_000
+
+
+def test_a_damaged_state_is_copied_as_it_is_and_named(release: DataDirectory) -> None:
+    """F6: nothing is lost by the migration, and the message says which file it is."""
+    release.state.write_bytes(b"x" * 50_000)
+    with pytest.raises(DataDirectoryError, match=r"state\.sqlite cannot be used"):
+        ensure_current(release, NOW)
+
+    assert release.version() == 1
+    assert (release.root / "backup-1" / "state.sqlite").read_bytes() == b"x" * 50_000
+
+
+def test_collecting_once_without_a_server_brings_a_directory_forward_too(release: DataDirectory) -> None:
+    """Whatever opens the store: cron may be the first after an upgrade."""
+    result = run(release.root.parent, "collect", "--once")
+
+    assert result.returncode == 0, result.stderr
+    assert release.version() == VERSION
     assert (release.root / "backup-1" / "manifest.json").is_file()
 
 
