@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
@@ -53,6 +54,28 @@ class QuarantineDesk(Protocol):
 
     async def discard(self, identifier: str) -> None:
         """Take an item out for good. Raises NotFound."""
+        ...
+
+
+class PreparedBackup(Protocol):
+    """A backup that is ready to be sent; `size` in bytes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def pieces(self) -> AsyncGenerator[bytes]:
+        """The tar file, with flat memory. Raises StoreUnavailable."""
+        ...
+
+
+class BackupDesk(Protocol):
+    """Makes backups of everything that is kept."""
+
+    def prepared(self, *, with_keys: bool) -> AbstractAsyncContextManager[PreparedBackup]:
+        """A consistent copy as of now. Raises Conflict while another is under way, DiskLow, StoreUnavailable."""
         ...
 
 
@@ -143,6 +166,7 @@ class Doors:
     intake: PointIntake
     quarantine: QuarantineDesk
     disk_room: DiskRoom
+    backups: BackupDesk
     services: ServiceCatalog
     registry: Registry
     tokens: Tokens

@@ -15,6 +15,7 @@ from contextlib import aclosing
 from aiohttp import web
 
 from api.doors import Doors
+from api.downloads import download, send
 from api.keys import DOORS
 from api.query_parameters import SeriesRequest, series_request
 from dashboards.csv_export import columns_of, long_header, long_rows, wide_header, wide_rows
@@ -70,18 +71,18 @@ async def _by_engine(request: web.Request, asked: SeriesRequest, form: TableForm
         # The first piece before the first byte: what is wrong with the query is then still a proper error.
         piece = await anext(pieces, b"")
         name = f"{asked.measurement.name}.{'csv' if is_csv else 'parquet'}"
-        response = _download(name, _CSV if is_csv else _PARQUET)
+        response = download(name, _CSV if is_csv else _PARQUET)
         response.headers[SAMPLES_HEADER] = str(export.samples)
         await response.prepare(request)
         try:
             while piece:
-                await _send(request, response, piece)
+                await send(request, response, piece)
                 piece = await anext(pieces, b"")
         except OpsWatchError as error:
             logger.warning("an export stopped in the middle", extra={"reason": error.message})
             if not is_csv:
                 raise ConnectionResetError("an export stopped in the middle") from error  # cut off, so that it shows
-            await _send(request, response, _incomplete(error.message))
+            await send(request, response, _incomplete(error.message))
         await response.write_eof()
     return response
 
@@ -89,7 +90,7 @@ async def _by_engine(request: web.Request, asked: SeriesRequest, form: TableForm
 async def _by_rows(request: web.Request, asked: SeriesRequest, *, wide: bool) -> web.StreamResponse:
     async with aclosing(_slices(request.app[DOORS], asked)) as slices:
         first = await anext(slices, None)
-        response = _download(f"{asked.measurement.name}.csv", _CSV)
+        response = download(f"{asked.measurement.name}.csv", _CSV)
         await response.prepare(request)
         await _write(request, response, _header(asked, wide=wide))
         counted: Counter[Series] = Counter()
@@ -104,15 +105,9 @@ async def _by_rows(request: web.Request, asked: SeriesRequest, *, wide: bool) ->
             logger.warning("an export stopped in the middle", extra={"reason": error.message})
             incomplete = error.message
         if incomplete:
-            await _send(request, response, _incomplete(incomplete))
+            await send(request, response, _incomplete(incomplete))
         await response.write_eof()
     return response
-
-
-def _download(name: str, content_type: str) -> web.StreamResponse:
-    return web.StreamResponse(
-        headers={"Content-Type": content_type, "Content-Disposition": f'attachment; filename="{name}"'}
-    )
 
 
 def _incomplete(reason: str) -> bytes:
@@ -158,16 +153,4 @@ def _columns(asked: SeriesRequest) -> list[str]:
 async def _write(request: web.Request, response: web.StreamResponse, text: str) -> None:
     encoded = text.encode("utf-8", "replace")
     for start in range(0, len(encoded), _PIECE_BYTES):
-        await _send(request, response, encoded[start : start + _PIECE_BYTES])
-
-
-async def _send(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
-    # Raises when the client has left, which ends the handler and with it the engine's work. A client that stays and
-    # reads nothing would keep one of the store's few readers for ever, so its connection is ended.
-    try:
-        async with asyncio.timeout(request.app[DOORS].settings.stalled_after.total_seconds()):
-            await response.write(piece)
-    except TimeoutError as error:
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError("the client of an export reads nothing") from error
+        await send(request, response, encoded[start : start + _PIECE_BYTES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api import (
+    backup,
     export,
     health,
     openapi,
@@ -54,6 +55,7 @@ _ITEMS = (
     Parameter("source", "only what this refused: push, spool or store"),
     Parameter("measurement", "only points of this measurement"),
 )
+_WITH_KEYS = Parameter("with_keys", "true: the private keys of keys/ too; false when not given")
 _SHAPE = Parameter("shape", "long (the default): a row per value; wide: a column per field")
 
 _PERIOD = (
@@ -174,6 +176,16 @@ ROUTE_TABLE: tuple[Route, ...] = (
         None,
         (_ITEM,),
         status=204,
+    ),
+    Route(
+        "POST",
+        "/api/v1/backup",
+        backup.make_backup,
+        _ADMIN,
+        "Everything that is kept, as of now: a tar file whose last member is its manifest",
+        None,
+        (_WITH_KEYS,),
+        "application/x-tar",
     ),
     Route("GET", "/api/v1/tokens", tokens.list_tokens, _ADMIN, "All API tokens, never their values", TokensAnswer),
     Route(

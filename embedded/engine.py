@@ -8,9 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from embedded.day_marks import DAY_SCHEMA
-from embedded.rollup_sql import ROLLUP_SCHEMA
-from embedded.sql import SCHEMA, TABLES, text_literal
+from embedded.schema import bring_forward, tables_of
+from embedded.sql import TABLES, text_literal
 from telemetry.errors import StoreDamaged, StoreUnavailable
 
 
@@ -51,12 +50,13 @@ def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection
         raise explained(path, error) from error
     try:
         _check_tables(path, connection)
-        for statement in (*_lock_down(path, options), *SCHEMA, *ROLLUP_SCHEMA, *DAY_SCHEMA):
+        for statement in _lock_down(path, options):
             connection.execute(statement)
+        bring_forward(connection, path)
     except duckdb.Error as error:
         connection.close()
         raise explained(path, error) from error
-    except StoreDamaged:
+    except StoreUnavailable:
         connection.close()
         raise
     path.chmod(0o600)
@@ -109,7 +109,7 @@ def _check_file(path: Path) -> None:
 
 def _check_tables(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     """Raise StoreDamaged for somebody else's database."""
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    tables = tables_of(connection)
     if tables and not {"series", *TABLES.values()} <= tables:
         raise _damaged(path, f"it is another database, with the tables {', '.join(sorted(tables)[:5])}")
 

@@ -42,9 +42,10 @@ SCHEMA = (
         f"CREATE TABLE IF NOT EXISTS {table} (ts BIGINT, series_id INTEGER, value DOUBLE, text VARCHAR)"
         for table in TABLES.values()
     ),
-    # What was lost and when (ns), as far as is known; see embedded/recovery.py.
-    "CREATE TABLE IF NOT EXISTS missing_period (start BIGINT, stop BIGINT, reason VARCHAR, file VARCHAR)",
+    "CREATE TABLE IF NOT EXISTS sorted_day (table_name VARCHAR, day INTEGER)",  # embedded/day_marks.py
 )
+# What was lost and when (ns), as far as is known; see embedded/recovery.py.
+LOST_SCHEMA = ("CREATE TABLE IF NOT EXISTS missing_period (start BIGINT, stop BIGINT, reason VARCHAR, file VARCHAR)",)
 
 _AGGREGATES: dict[Function, str] = {
     Function.MIN: "min(value)",

@@ -16,6 +16,7 @@ from typing import TypeVar
 import duckdb
 
 from embedded.archive import Archive
+from embedded.copy import copy_store
 from embedded.day_marks import DayMarks, Mark
 from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine
 from embedded.export import ExportQuestion, prepare_export, remove_leftovers
@@ -163,6 +164,14 @@ class EmbeddedStore:
         return await prepare_export(
             self._readers, self._registry, self._options.exports, ExportQuestion(query, form, unlimited=unlimited)
         )
+
+    async def copy_to(self, target: Path) -> None:
+        """A whole copy as of now, as a new file in an allowed directory, beside writers and readers.
+
+        Raises StoreUnavailable, also when too many exports are under way.
+        """
+        async with self._readers.for_stream() as cursor:
+            await self._readers.run(cursor, lambda: copy_store(cursor, target))
 
     async def delete_expired(self, now: datetime) -> int:
         """Delete what is older than it is kept, but nothing a level is still to be made from; returns the rows."""

@@ -18,6 +18,7 @@ from collector.spool import Spool, SpoolLimits
 from collector.targets import ProbeSpec
 from opswatch.data_directory import DataDirectory
 from opswatch.log_record import inert
+from opswatch.migration import bring_forward
 from opswatch.settings import Settings
 from opswatch.state import State
 from opswatch.wiring import DRAIN_WITHIN, open_room, open_store, system_clock
@@ -76,6 +77,7 @@ async def collect_once(settings: Settings) -> CollectReport:
     async with AsyncExitStack() as stack:
         try:
             stack.enter_context(directory.held())
+            await asyncio.to_thread(bring_forward, directory, clock.now())
             state = await stack.enter_async_context(State.opened(directory.state))
             registry = await state.learned_schema.registry()
             store = await stack.enter_async_context(open_store(directory, settings, registry, clock))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from telemetry.errors import DataDirectoryError, DataDirectoryInUse, DataDirectoryTooNew
 
-VERSION = 1
+VERSION = 2  # opswatch/migration.py says what came with which
+RESTORING = ".restore"  # a folder that is there as long as a restore is under way
 
 _SUBDIRECTORIES = ("archive", "exports", "quarantine", "log", "keys")
 
@@ -81,18 +82,60 @@ class DataDirectory:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the directory's LOCK and check its version, as long as the block runs.
+        """Hold the directory's LOCK and check its version, as long as the block runs; a new one gets ours.
 
-        Raises DataDirectoryInUse naming the process that holds it, and DataDirectoryTooNew naming both versions.
+        An older one stays as it is: opswatch/migration.py brings it forward. Raises DataDirectoryInUse naming the
+        process that holds it, DataDirectoryTooNew naming both versions, DataDirectoryError.
         """
+        with self.locked():
+            if self.version() is None:
+                self.write_version(VERSION)
+            yield
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory's LOCK, whatever is in it. Raises DataDirectoryInUse, DataDirectoryError."""
         self.prepare()
         descriptor = os.open(self.root / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._lock(descriptor)
-            self._check_version()
             yield
         finally:
             os.close(descriptor)
+
+    def version(self) -> int | None:
+        """The version of what is in it, None for a new one.
+
+        Raises DataDirectoryTooNew naming both versions, DataDirectoryError when it is no version, or a restore into the
+        directory did not come to its end.
+        """
+        if (self.root / RESTORING).exists():
+            raise DataDirectoryError(
+                f"a restore into {self.root} was cut off: run `opswatch restore` again, or empty the directory",
+                field="data_dir",
+                value=str(self.root),
+            )
+        file = self.root / "version"
+        try:
+            text = file.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._unreadable_version(file, str(error)) from error
+        if not text.isdigit() or not 0 < len(text) < 10 or int(text) < 1:
+            raise self._unreadable_version(file, f"it holds {text[:40]!r}")
+        if int(text) > VERSION:
+            raise DataDirectoryTooNew(
+                f"the data directory {self.root} has version {text}, written by a later OpsWatch;"
+                f" this one knows version {VERSION}: run the later one, or restore a backup of version {VERSION}",
+                field="data_dir",
+                value=str(self.root),
+            )
+        return int(text)
+
+    def write_version(self, version: int) -> None:
+        """Say which version it has now."""
+        write_atomically(self.root / "version", f"{version}\n")
 
     def write_server_facts(self, facts: ServerFacts) -> None:
         """Say where the server is; 0600, because of its token."""
@@ -124,25 +167,6 @@ class DataDirectory:
             ) from error
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-
-    def _check_version(self) -> None:
-        file = self.root / "version"
-        try:
-            text = file.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            write_atomically(file, f"{VERSION}\n")
-            return
-        except (OSError, UnicodeDecodeError) as error:
-            raise self._unreadable_version(file, str(error)) from error
-        if not text.isdigit():
-            raise self._unreadable_version(file, f"it holds {text[:40]!r}")
-        if int(text) > VERSION:
-            raise DataDirectoryTooNew(
-                f"the data directory {self.root} has version {text}, written by a later OpsWatch;"
-                f" this one knows version {VERSION}: run the later one, or restore a backup of version {VERSION}",
-                field="data_dir",
-                value=str(self.root),
-            )
 
     def _unreadable_version(self, file: Path, reason: str) -> DataDirectoryError:
         return DataDirectoryError(

@@ -15,7 +15,7 @@ import aiohttp
 
 from opswatch.data_directory import VERSION, DataDirectory
 from opswatch.settings import Settings, current_settings
-from telemetry.errors import ConfigurationError
+from telemetry.errors import ConfigurationError, DataDirectoryError
 
 TOP_LEVEL_NAMES = ("api", "collector", "dashboards", "embedded", "infrastructure", "opswatch", "telemetry")
 _LOW_SPACE = 500_000_000  # bytes; a day of a small fleet, and what DuckDB wants for a checkpoint
@@ -87,6 +87,13 @@ def _data_directory(settings: Settings) -> Finding:
         return Finding("data directory", "warning", f"{root} does not exist yet; `opswatch run` makes it")
     if not os.access(root, os.W_OK | os.X_OK):
         return Finding("data directory", "failed", f"{root} cannot be written by user {os.getuid()}: change its owner")
+    try:
+        version = DataDirectory(root).version()
+    except DataDirectoryError as error:
+        return Finding("data directory", "failed", error.message)
+    if version not in {None, VERSION}:
+        words = f"{root} has version {version}; the next start brings it to {VERSION}, after a copy (backup-{version}/)"
+        return Finding("data directory", "warning", words)
     if root.stat().st_mode & 0o077:
         return Finding("data directory", "warning", f"{root} can be entered by other users: chmod 700 {root}")
     return Finding("data directory", "ok", f"{root} (version {VERSION})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
 import time
@@ -28,11 +29,13 @@ from dashboards.panels import DashboardConfig, parse_config
 from embedded.archive import Archive
 from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
+from opswatch.backup import Backups, Surroundings
 from opswatch.data_directory import DataDirectory, ServerFacts
 from opswatch.housekeeping import Housekeeping
 from opswatch.jobs import plan
 from opswatch.listener import listening
 from opswatch.loop_lag import LoopLag
+from opswatch.migration import bring_forward
 from opswatch.program_log import ProgramLog
 from opswatch.scheduler import Scheduler
 from opswatch.self_watch import SelfWatch, Watched
@@ -73,6 +76,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
     directory = DataDirectory(settings.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(directory.held())
+        await asyncio.to_thread(bring_forward, directory, clock.now())
         state = await stack.enter_async_context(State.opened(directory.state))
         registry = await state.learned_schema.registry()
         store = await stack.enter_async_context(open_store(directory, settings, registry, clock))
@@ -94,6 +98,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
             intake=intake,
             quarantine=Replay(quarantine, directory.root, ReplayParts(intake, registry, store, room)),
             disk_room=room,
+            backups=Backups(directory, store, room, Surroundings(host, settings.config_file, clock)),
             services=collector,
             registry=registry,
             tokens=state.tokens,

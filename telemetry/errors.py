@@ -20,6 +20,7 @@
     ├── SpoolFull                 a point could not be acknowledged: the buffer on disk cannot take it
     ├── ListenError               the address cannot be listened on: in use, not ours, not allowed
     ├── ServerError               a command asked a server, and it could not be reached or refused
+    ├── BackupError               a backup cannot be made there, or is not whole and cannot be restored
     └── DataDirectoryError        the data directory cannot be used
         ├── DataDirectoryInUse    another process holds its LOCK
         └── DataDirectoryTooNew   a later version of OpsWatch wrote it
@@ -157,6 +158,10 @@ class ListenError(OpsWatchError):
 
 class ServerError(OpsWatchError):
     code = "server"
+
+
+class BackupError(OpsWatchError):
+    code = "backup"
 
 
 class DataDirectoryError(OpsWatchError):

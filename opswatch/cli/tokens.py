@@ -105,12 +105,13 @@ def revoke(name: str = typer.Argument(help="The token's name."), config: Path | 
 
 def _with_state(config: Path | None, work: Callable[[State, datetime], Awaitable[T]]) -> T:
     from opswatch.data_directory import DataDirectory
+    from opswatch.migration import ensure_current
     from opswatch.settings import current_settings
     from opswatch.state import State
     from opswatch.wiring import system_clock
 
     directory = DataDirectory(current_settings(config).data_dir)
-    directory.prepare()
+    ensure_current(directory, system_clock().now())
 
     async def run() -> T:
         async with State.opened(directory.state) as state:

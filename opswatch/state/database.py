@@ -76,6 +76,15 @@ class Database:
         self._engine.dispose()
 
 
+def migrate_state(path: Path) -> None:
+    """Bring a file to this version, and close it. Blocks; raises DataDirectoryTooNew, DataDirectoryError."""
+    database = Database(path)
+    try:
+        database.migrate(path)
+    finally:
+        database.close()
+
+
 def _engine(path: Path) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False, "isolation_level": None}

@@ -21,6 +21,8 @@ from collector.spool import Spool, SpoolLimits
 from dashboards.panels import parse_config
 from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
+from opswatch.backup import Backups, Surroundings
+from opswatch.data_directory import VERSION, DataDirectory
 from opswatch.listener import listening
 from opswatch.state import State
 from telemetry.clock import Clock
@@ -191,6 +193,7 @@ async def running(
     async def own_health() -> OwnHealth:
         return own[0]
 
+    (folder / "version").write_text(f"{VERSION}\n")
     registry, quarantine = BUILT_IN.learning(), Quarantine(folder / "quarantine", clock.clock)
     async with (
         EmbeddedStore.opened(folder / "metrics.duckdb", options_in(folder), registry) as store,
@@ -208,6 +211,7 @@ async def running(
             intake=intake,
             quarantine=Replay(quarantine, folder, ReplayParts(intake, registry, store, room)),
             disk_room=room,
+            backups=Backups(DataDirectory(folder), store, room, Surroundings("h1", None, clock.clock)),
             services=catalog,
             registry=registry,
             tokens=state.tokens,

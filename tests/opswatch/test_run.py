@@ -337,7 +337,19 @@ def test_the_log_is_on_stderr_and_in_the_file_as_json(directory: Path) -> None:
 def test_every_command_explains_itself_with_an_example(directory: Path) -> None:
     """`--help` says what a command does, and shows one call."""
     listing = run(directory, "--help").stdout
-    for name in ("run", "init", "add", "check-config", "collect", "export", "token", "doctor", "schema"):
+    for name in (
+        "run",
+        "init",
+        "add",
+        "check-config",
+        "collect",
+        "export",
+        "token",
+        "doctor",
+        "schema",
+        "backup",
+        "restore",
+    ):
         assert re.search(rf"^  {name}\b", listing, re.MULTILINE), name
         if name != "token":
             assert "opswatch " + name in run(directory, name, "--help").stdout
