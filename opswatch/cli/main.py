@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from opswatch.cli import configure, doctor, exports, reports, running, tokens
+from opswatch.cli import configure, doctor, exports, quarantine, reports, running, tokens
 from opswatch.log_record import inert
 from telemetry.errors import ConfigurationError, OpsWatchError
 
@@ -42,7 +42,7 @@ def options(
     del version
 
 
-for module in (running, configure, exports, reports, tokens, doctor):
+for module in (running, configure, exports, reports, quarantine, tokens, doctor):
     module.register(app)
 
 
