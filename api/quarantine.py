@@ -22,7 +22,7 @@ from api.services import written
 from telemetry.errors import InvalidRequest
 from telemetry.points import FieldValue, Point
 from telemetry.quarantine import MAX_LISTED, SOURCES, QuarantinedItem, QuarantineQuery
-from telemetry.times import format_instant
+from telemetry.times import format_any_instant
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _point_answer(point: Point) -> PointAnswer:
         measurement=point.measurement,
         tags=dict(point.tags),
         fields={name: _plain(value) for name, value in point.fields.items()},
-        time=format_instant(point.time) if -(2**63) <= point.time < 2**63 else str(point.time),
+        time=format_any_instant(point.time),
     )
 
 

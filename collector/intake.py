@@ -21,7 +21,7 @@ from telemetry.errors import PointRejected
 from telemetry.points import FieldValue, Point
 from telemetry.ports import IntakeOutcome, PointWriter, Refused, WriteStatus
 from telemetry.schema import FieldType, Measurement, Registry
-from telemetry.times import duration_nanoseconds, format_duration, format_instant, from_datetime
+from telemetry.times import duration_nanoseconds, format_any_instant, format_duration, format_instant, from_datetime
 
 OWN_PREFIX = "opswatch_"  # what OpsWatch says of itself, nobody else says
 MAX_AHEAD = timedelta(days=1)
@@ -163,12 +163,12 @@ class Intake:
         if time < oldest:
             raise PointRejected(
                 f"points outside retention policy of duration {format_duration(self._settings.retention)} - point"
-                f" {line.measurement[:60]} at {format_instant(time)} dropped because it violates a Retention Policy"
+                f" {line.measurement[:60]} at {format_any_instant(time)} dropped because it violates a Retention Policy"
                 f" Lower Bound at {format_instant(oldest)}"
             )
         if time > now + duration_nanoseconds(MAX_AHEAD):
             raise PointRejected(
-                f"point {line.measurement[:60]} at {format_instant(time)} is more than {format_duration(MAX_AHEAD)}"
+                f"point {line.measurement[:60]} at {format_any_instant(time)} is more than {format_duration(MAX_AHEAD)}"
                 " in the future: is the precision right?"
             )
 

@@ -13,7 +13,7 @@ from typing import Any
 from telemetry.points import FieldValue, Point
 from telemetry.ports import Refused
 from telemetry.quarantine import QuarantinedItem
-from telemetry.times import format_instant, parse_instant
+from telemetry.times import format_any_instant, parse_instant
 
 REMOVED = b"#"  # in the place of a line's first byte
 ID = re.compile(r"([0-9]{8})-(x?)[0-9a-f]{12}", re.ASCII)  # x: made of the line's bytes, by which it has no id
@@ -36,7 +36,7 @@ def point_line(identifier: str, refused: Refused, source: str, now: datetime) ->
         "measurement": point.measurement,
         "tags": dict(point.tags),
         "fields": {name: _as_json(value) for name, value in point.fields.items()},
-        "point_time": _instant(point.time),
+        "point_time": format_any_instant(point.time),
     }
     not_finite = [name for name, value in point.fields.items() if isinstance(value, float) and not math.isfinite(value)]
     line = json.dumps(head | content | ({"not_finite": not_finite} if not_finite else {}), default=str)
@@ -127,8 +127,3 @@ def _point(content: dict[str, Any]) -> Point:
 def _as_json(value: FieldValue) -> FieldValue:
     # JSON knows neither NaN nor infinities.
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
-
-
-def _instant(time: int) -> str:
-    # Beyond 64 bits, which may be why it is here, there is no calendar.
-    return format_instant(time) if -(2**63) <= time < 2**63 else str(time)

@@ -12,7 +12,6 @@ import typer
 
 from opswatch.cli.running import CONFIG
 
-
 Given = dict[str, str | int | list[str] | None]
 
 
