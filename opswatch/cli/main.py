@@ -60,6 +60,11 @@ def main() -> None:
         # `opswatch export | head`: the reader has enough, which is no error.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A disk that is full, a file that is not ours: whoever reads this needs its name, not where we were.
+        named = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(inert(f"opswatch: {named}{error.strerror or error}") + "\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -116,10 +116,11 @@ async def started(folder: Path, holder: int, reserve: str) -> asyncio.subprocess
         "    probes: [{name: none, kind: http, url: 'http://127.0.0.1:9/', interval: 1s, timeout: 500ms}]\n"
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPSWATCH_", "LOG_"))}
-    joined = ("nsenter", "--preserve-credentials", "-U", "-m", "-t", str(holder), f"--wd={folder}", "--")
+    joined = ("nsenter", "--preserve-credentials", "-U", "-m", "-t", str(holder), "--")
+    program = f"cd {folder} && exec {sys.executable} -m opswatch.cli.main run"  # from there on it sees the mount
     with (folder / "stderr.txt").open("a") as log:
         return await asyncio.create_subprocess_exec(
-            *(*joined, sys.executable, "-m", "opswatch.cli.main", "run"),
+            *(*joined, "sh", "-c", program),
             cwd=folder,
             env=kept | {"PYTHONPATH": str(ROOT), "OPSWATCH_LISTEN": "127.0.0.1:0", "LOG_ROTATION_ENABLED": "false"},
             stdout=asyncio.subprocess.PIPE,
