@@ -184,8 +184,9 @@ def _check_patterns(predicate: Predicate) -> None:
             try:
                 re2.compile(pattern, options)
             except re2.error as error:
+                reason = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else str(error)
                 raise InvalidQuery(
-                    f"{pattern[:60]!r} is not a regular expression as RE2 knows them: {error}",
+                    f"{pattern[:60]!r} is not a regular expression as RE2 knows them: {reason[:100]}",
                     field="where",
                     value=pattern[:60],
                 ) from error

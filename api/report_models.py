@@ -60,6 +60,9 @@ class StandingAnswer(Answer):
     unknown_share: float
     outages: list[OutageAnswer] = Field(description="Oldest first.")
     longest_outage_s: float | None
+    error_rate: float | None = Field(
+        description="Failed attempts as a share of those that could be made, from 0 to 1; null: there were none."
+    )
     latency: LatencyAnswer
 
 
@@ -74,6 +77,7 @@ class StandingChangeAnswer(Answer):
     availability: ChangeAnswer = Field(description="The difference is one of shares: 0.01 is one percentage point.")
     down_s: ChangeAnswer
     outages: ChangeAnswer
+    error_rate: ChangeAnswer
     latency_mean: ChangeAnswer
     latency_p95: ChangeAnswer
 
@@ -178,6 +182,7 @@ def _standing(standing: Standing) -> StandingAnswer:
         unknown_share=seconds.unknown_share,
         outages=_outages(standing.outages),
         longest_outage_s=_rounded(standing.longest_s),
+        error_rate=standing.error_rate,
         latency=_latency(standing.latency),
     )
 
@@ -192,6 +197,7 @@ def _standing_change(now: Standing, before: Standing) -> StandingChangeAnswer:
         availability=change(now.seconds.availability, before.seconds.availability),
         down_s=change(now.seconds.down_s, before.seconds.down_s),
         outages=change(len(now.outages), len(before.outages)),
+        error_rate=change(now.error_rate, before.error_rate),
         latency_mean=change(now.latency.mean, before.latency.mean),
         latency_p95=change(now.latency.p95, before.latency.p95),
     )

@@ -17,7 +17,7 @@ from telemetry.errors import ConfigurationError, Fault
 from telemetry.schema import Registry
 from telemetry.series import Function
 
-Unit = Literal["percent", "bytes", "bytes_per_second", "ms", "s", "days", "per_second", "count"]
+Unit = Literal["percent", "bytes", "bytes_per_second", "ms", "s", "days", "per_second", "count", "share"]
 
 
 class _Part(BaseModel):

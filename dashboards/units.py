@@ -66,4 +66,5 @@ _FORMATS: dict[str, Callable[[float], str]] = {
     "s": format_seconds,
     "days": lambda value: f"{value:.1f} d",
     "per_second": lambda value: f"{value:.3g}/s",
+    "share": format_share,
 }

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dashboards.reports.model import Change
-from dashboards.reports.words import change_view, seconds_words, share
-from dashboards.units import NOTHING, format_value
+from dashboards.reports.words import change_view, seconds_words
+from dashboards.units import NOTHING, format_share, format_value
 from opswatch.log_record import inert
 
 _PROBES = (
@@ -18,6 +18,7 @@ _PROBES = (
     "down",
     "longest",
     "not known",
+    "failed",
     "mean",
     "p95",
     "p99",
@@ -61,12 +62,13 @@ def _probe_row(name: str, figures: dict[str, Any]) -> Sequence[str]:
     known = now["availability"] is not None
     return (
         inert(name),
-        share(now["availability"]),
+        format_share(now["availability"]),
         change_view(Change(now["availability"], before["availability"]), "share").text or NOTHING,
         str(len(now["outages"])) if known else NOTHING,
         seconds_words(now["down_s"]) if known else NOTHING,
         seconds_words(now["longest_outage_s"]),
-        share(now["unknown_share"]),
+        format_share(now["unknown_share"]),
+        format_share(now["error_rate"]),
         format_value(latency["mean"], "ms"),
         *(NOTHING if latency[one] is None else about + format_value(latency[one], "ms") for one in ("p95", "p99")),
         format_value(latency["max"], "ms"),
@@ -82,7 +84,7 @@ def _host_row(figures: dict[str, Any]) -> Sequence[str]:
         f"{change.text} {change.percent and f'({change.percent})'}".strip() or NOTHING,
         format_value(now["peak"], figures["unit"]),
         now["peak_start"] or NOTHING,
-        share(now["coverage"]),
+        format_share(now["coverage"]),
     )
 
 

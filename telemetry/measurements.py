@@ -170,7 +170,8 @@ PROBE = Measurement(
     _METRICS,
     ("host", "kind", "probe", "service"),
     (
-        _state("up", "1 for up and degraded, 0 for down; absent when unknown"),
+        # No state: its mean is the share of attempts that succeeded, of years as of minutes.
+        _amount("up", "1", "of the attempt: 1 for up and degraded, 0 for down; absent when unknown"),
         _state("outcome", "how the attempt ended: the numbers of the documented enum"),
         _gauge("latency_ms", "ms", "from the start to the last byte read"),
         *(

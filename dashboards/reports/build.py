@@ -14,6 +14,8 @@ from dashboards.reports.probes import (
     LATENCY_FUNCTIONS,
     QUANTILES,
     STATE_FIELDS,
+    SUCCESS,
+    SUCCESS_FUNCTIONS,
     TAGS,
     ProbeAnswers,
     curve_length,
@@ -128,20 +130,22 @@ async def _probe_answers(
 
     window = Window(span.step, (Function.SUM,), period.start)
     states = [await ask(STATE_FIELDS, window, period.start, period.stop, by_probe)]
-    latency, buckets = [], []
+    latency, success, buckets = [], [], []
     counted = tuple(one.name for one in measurement.fields if one.histogram == LATENCY)
     for part in parts(period, curve_length(span)):
         window = Window(part.step, LATENCY_FUNCTIONS, part.start)
         latency.append(await ask((LATENCY,), window, part.start, part.stop, by_probe))
+        window = Window(part.step, SUCCESS_FUNCTIONS, part.start)
+        success.append(await ask((SUCCESS,), window, part.start, part.stop, by_probe))
         if not span.keeps_samples and counted:
             window = Window(part.step, (Function.SUM,), part.start)
             buckets.append(await ask(counted, window, part.start, part.stop, by_probe))
     if not span.keeps_samples:
-        return ProbeAnswers(states, latency, buckets=buckets)
+        return ProbeAnswers(states, latency, success, buckets=buckets)
     whole = Quantile.whole(period.start, period.stop, *QUANTILES)
     of_probes = await ask((LATENCY,), whole, period.start, period.stop, by_probe)
     of_services = await ask((LATENCY,), whole, period.start, period.stop, by_service)
-    return ProbeAnswers(states, latency, of_probes, of_services)
+    return ProbeAnswers(states, latency, success, of_probes, of_services)
 
 
 async def _host(span: Span, context: ReportContext, asking: _Asking, measure: HostMeasure) -> tuple[HostFigures, ...]:

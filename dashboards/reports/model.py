@@ -59,11 +59,16 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What one period was like for a probe or a service; outages oldest first."""
+    """What one period was like for a probe or a service; outages oldest first.
+
+    `error_rate` is the share of attempts that failed, of those that could be made, from 0 to 1; None where there was
+    none. An attempt may fail without anything being down: a state is confirmed by several.
+    """
 
     seconds: StateSeconds
     outages: tuple[Outage, ...]
     latency: Latency
+    error_rate: float | None = None
 
     @property
     def longest_s(self) -> float | None:
@@ -100,6 +105,7 @@ class ProbeFigures:
     before: Standing
     slots: tuple[Slot, ...]
     latency: Curve
+    failed: Curve  # in percent of attempts
 
 
 @dataclass(frozen=True, slots=True)

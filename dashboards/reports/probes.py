@@ -18,6 +18,8 @@ TAGS = ("service", "probe")
 STATE_FIELDS = ("up_s", "degraded_s", "down_s")
 LATENCY = "latency_ms"
 LATENCY_FUNCTIONS = (Function.MIN, Function.MAX, Function.SUM, Function.COUNT)
+SUCCESS = "up"
+SUCCESS_FUNCTIONS = (Function.SUM, Function.COUNT)
 QUANTILES = (0.95, 0.99)
 MOST_SLOTS = 96
 MOST_POINTS = 180
@@ -28,13 +30,14 @@ _Quantiles = Mapping[float, float | None]
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswers:
-    """What a reader says of one period: seconds in states, latency, and of it either quantiles or buckets.
+    """What a reader says of one period: seconds in states, latency and success, and either quantiles or buckets.
 
     `service_quantiles` are of all attempts of a service together.
     """
 
     states: Sequence[SeriesResult]
     latency: Sequence[SeriesResult]
+    success: Sequence[SeriesResult]
     quantiles: SeriesResult | None = None
     service_quantiles: SeriesResult | None = None
     buckets: Sequence[SeriesResult] = ()
@@ -46,6 +49,7 @@ class _Measured:
 
     windows: StateWindows
     latency: Mapping[Function, Column]
+    success: Mapping[Function, Column]
     buckets: Mapping[float, float]
     quantiles: _Quantiles
 
@@ -103,7 +107,7 @@ def _service_figures(
         windows = of_service([one.windows for one in there]) if there else _nothing(period, span)
         down_now = period is span.period and any(one.ongoing for probe in probes for one in probe.now.outages)
         found = outages(windows, down_now=down_now)
-        standings.append(Standing(windows.total(), found, _latency(there, exact, span)))
+        standings.append(Standing(windows.total(), found, _latency(there, exact, span), _error_rate(there)))
         strips.append(windows)
     now, before = standings
     return ServiceFigures(name, name in catalog, now, before, slots(strips[0], slot_bounds(span)), tuple(probes))
@@ -121,6 +125,7 @@ def _probe_figures(
     now, before = pair
     starts = bounds(span.period, curve_length(span))
     mine, older = (_means(one, len(starts) - 1) for one in pair)
+    failed, failed_before = (_failed(one, len(starts) - 1) for one in pair)
     windows = now.windows if now else _nothing(span.period, span)
     return ProbeFigures(
         name,
@@ -129,6 +134,7 @@ def _probe_figures(
         _standing(span.previous, span, before),
         slots(windows, slot_bounds(span)),
         Curve(starts, tuple(mine), tuple(older)),
+        Curve(starts, tuple(failed), tuple(failed_before)),
     )
 
 
@@ -137,7 +143,10 @@ def _standing(period: Period, span: Span, measured: _Measured | None, *, down_no
         return Standing(StateSeconds(_nothing(period, span).total().period_s), (), Latency())
     windows = measured.windows
     return Standing(
-        windows.total(), outages(windows, down_now=down_now), _latency([measured], measured.quantiles, span)
+        windows.total(),
+        outages(windows, down_now=down_now),
+        _latency([measured], measured.quantiles, span),
+        _error_rate([measured]),
     )
 
 
@@ -164,18 +173,26 @@ def _latency(probes: Sequence[_Measured], exact: _Quantiles, span: Span) -> Late
     )
 
 
+def _error_rate(probes: Sequence[_Measured]) -> float | None:
+    made = sum(sum(known(one.success.get(Function.COUNT, ()))) for one in probes)
+    good = sum(sum(known(one.success.get(Function.SUM, ()))) for one in probes)
+    return 1 - good / made if made else None
+
+
 def _measured(
     period: Period, span: Span, answers: ProbeAnswers, bucket_bounds: Mapping[str, float]
 ) -> dict[Key, _Measured]:
     states = columns(answers.states, TAGS)
     latencies = columns(answers.latency, TAGS)
+    successes = columns(answers.success, TAGS)
     buckets = columns(answers.buckets, TAGS)
     found = {}
-    for key in sorted({*states, *latencies}):
+    for key in sorted({*states, *latencies, *successes}):
         counted = {bucket_bounds[field]: sum(known(column)) for (field, _), column in buckets.get(key, {}).items()}
         found[key] = _Measured(
             _windows(period, span, states.get(key, {})),
             {function: column for (_, function), column in latencies.get(key, {}).items()},
+            {function: column for (_, function), column in successes.get(key, {}).items()},
             counted,
             _quantiles(answers.quantiles, key),
         )
@@ -212,3 +229,10 @@ def _means(measured: _Measured | None, count: int) -> Column:
     if measured is None or Function.SUM not in measured.latency:
         return [None] * count
     return ratio(measured.latency[Function.SUM], measured.latency[Function.COUNT])
+
+
+def _failed(measured: _Measured | None, count: int) -> Column:
+    if measured is None or Function.SUM not in measured.success:
+        return [None] * count
+    shares = ratio(measured.success[Function.SUM], measured.success[Function.COUNT])
+    return [None if share is None else 100 * (1 - share) for share in shares]

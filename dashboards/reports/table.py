@@ -67,6 +67,7 @@ def _standing(standing: Standing) -> Iterator[tuple[str, str, float | None]]:
     yield "outages", "count", len(standing.outages) if known else None
     yield "longest_outage", "s", standing.longest_s
     yield "attempts", "count", latency.attempts if known else None
+    yield "error_rate", "ratio", standing.error_rate
     yield "latency_min", "ms", latency.low
     yield "latency_mean", "ms", latency.mean
     yield "latency_p95", "ms", latency.p95

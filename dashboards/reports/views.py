@@ -26,9 +26,8 @@ from dashboards.reports.words import (
     moment_words,
     period_words,
     seconds_words,
-    share,
 )
-from dashboards.units import NOTHING, format_value
+from dashboards.units import NOTHING, format_share, format_value
 from dashboards.uptime import Slot
 from dashboards.views import SlotView
 from telemetry.times import format_instant
@@ -36,6 +35,7 @@ from telemetry.times import format_instant
 MOST_CHARTS = 40
 MOST_OUTAGES = 50
 _STEADY, _BUCKET = 10.0, 25.0  # percent: from where a change of latency means something
+_ATTEMPTS = 0.001  # from where a change of the share of failed attempts means something
 _TELLING = 0.005  # of a period: what the edges of attempts leave unknown
 
 
@@ -73,6 +73,8 @@ class StandingView:
     outages: str
     outages_change: ChangeView
     longest: str
+    error_rate: str
+    error_rate_change: ChangeView
     latency: LatencyView
 
 
@@ -92,6 +94,8 @@ class ProbeReportView:
     standing: StandingView
     slots: tuple[SlotView, ...]
     curve: CurveView
+    failed: CurveView
+    is_failing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ class ReportView:
     highlights: tuple[Highlight, ...]
     services: tuple[ServiceReportView, ...]
     charts: tuple[ProbeReportView, ...]
+    failing: tuple[ProbeReportView, ...]
     host: tuple[HostReportView, ...]
     host_name: str
     ticks: tuple[Tick, ...]
@@ -146,9 +151,15 @@ def report_view(report: Report, zone: ZoneInfo) -> ReportView:
     """The page's view; the worst services come first."""
     span = report.span
     services = [_service(one, span, zone) for one in sorted(report.services, key=_worst_first)]
+    rates = {(service.name, one.name): one.now.error_rate for service in report.services for one in service.probes}
     slowest = sorted(
         ((one, service.name) for service in report.services for one in service.probes if one.now.latency.attempts),
         key=lambda pair: -(pair[0].now.latency.p95 or pair[0].now.latency.mean or 0.0),
+    )
+    charts = [_probe(one, name, span, zone) for one, name in slowest[:MOST_CHARTS]]
+    failing = sorted(
+        (one for service in services for one in service.probes if one.is_failing),
+        key=lambda one: -(rates[one.service, one.name] or 0.0),
     )
     latencies = [standing.latency for service in report.services for standing in (service.now, service.before)]
     return ReportView(
@@ -168,7 +179,8 @@ def report_view(report: Report, zone: ZoneInfo) -> ReportView:
             _host_highlights(report) if report.name is ReportName.TREND else _availability_highlights(report)
         ),
         services=tuple(services),
-        charts=tuple(_probe(one, name, span, zone) for one, name in slowest[:MOST_CHARTS]),
+        charts=tuple(charts),
+        failing=tuple(failing[:MOST_CHARTS]),
         host=tuple(_host(one, span, zone) for one in report.host),
         host_name=report.host_name,
         ticks=ticks(span.period, zone),
@@ -211,7 +223,7 @@ def _availability_highlights(report: Report) -> Iterable[Highlight]:
     whole = sum(one.now.seconds.period_s for one in watched)
     unknown = sum(one.now.seconds.unknown_s for one in watched) / whole if whole else None
     level = "warning" if unknown is not None and unknown > 0.05 else ""
-    yield Highlight("Not known", share(unknown), ChangeView(), level, "of all services together")
+    yield Highlight("Not known", format_share(unknown), ChangeView(), level, "of all services together")
 
 
 def _host_highlights(report: Report) -> Iterable[Highlight]:
@@ -262,7 +274,17 @@ def _probe(probe: ProbeFigures, service: str, span: Span, zone: ZoneInfo) -> Pro
     standing = _standing(probe.now, probe.before)
     words = f"Latency of {service}, {probe.name}: mean {standing.latency.mean}, highest {standing.latency.high}"
     curve = curve_view(probe.latency, "ms", None, words, span.until, zone)
-    return ProbeReportView(probe.name, service, probe.watched, standing, _slots(probe.slots, zone), curve)
+    words = f"Failed attempts of {service}, {probe.name}: {standing.error_rate}"
+    return ProbeReportView(
+        name=probe.name,
+        service=service,
+        watched=probe.watched,
+        standing=standing,
+        slots=_slots(probe.slots, zone),
+        curve=curve,
+        failed=curve_view(probe.failed, "percent", 100.0, words, span.until, zone),
+        is_failing=bool(probe.now.error_rate or probe.before.error_rate),
+    )
 
 
 def _standing(now: Standing, before: Standing) -> StandingView:
@@ -277,16 +299,24 @@ def _standing(now: Standing, before: Standing) -> StandingView:
     outages = Change(len(now.outages) if now.is_known else None, len(before.outages) if before.is_known else None)
     return StandingView(
         state=_state(now),
-        availability=share(seconds.availability),
+        availability=format_share(seconds.availability),
         change=change_view(Change(seconds.availability, before.seconds.availability), "share", good="up"),
-        unknown=share(seconds.unknown_share) if seconds.unknown_share > _TELLING else "",
-        split=tuple((word, share(part / whole if whole else None), seconds_words(part)) for word, part in parts),
+        unknown=format_share(seconds.unknown_share) if seconds.unknown_share > _TELLING else "",
+        split=tuple((word, format_share(part / whole if whole else None), seconds_words(part)) for word, part in parts),
         down=seconds_words(seconds.down_s) if now.is_known else NOTHING,
         outages=format_value(outages.now, "count"),
         outages_change=change_view(outages, "count", good="down"),
         longest=seconds_words(now.longest_s),
+        error_rate=format_share(now.error_rate),
+        error_rate_change=_failed_change(Change(now.error_rate, before.error_rate)),
         latency=_latency(now.latency, before.latency),
     )
+
+
+def _failed_change(rates: Change) -> ChangeView:
+    # One attempt more or less is no trend.
+    matters = abs(rates.difference or 0.0) >= _ATTEMPTS
+    return change_view(rates, "share", good="down" if matters else "")
 
 
 def _state(standing: Standing) -> str:
@@ -324,7 +354,7 @@ def _host(figures: HostFigures, span: Span, zone: ZoneInfo) -> HostReportView:
         peak,
         when,
         format_value(figures.before.peak, figures.unit),
-        share(figures.now.coverage) if figures.now.coverage < 1 - _TELLING else "",
+        format_share(figures.now.coverage) if figures.now.coverage < 1 - _TELLING else "",
         curve_view(figures.curve, figures.unit, figures.maximum, words, span.until, zone),
     )
 
@@ -339,7 +369,7 @@ def _slot(slot: Slot, zone: ZoneInfo) -> SlotView:
         words += f" for {seconds_words(slot.down_s)}"
     unknown = slot.unknown_share
     if _TELLING < unknown < 1:
-        words += f", {share(unknown)} of it not known"
+        words += f", {format_share(unknown)} of it not known"
     # What is known at all is to be seen, so never less than a quarter of the height.
     known = 0 if unknown >= 1 else max(3, round(10 * (1 - unknown)))
     return SlotView(slot.state.word, known, f"{moment_words(slot.start, zone)}: {words}")

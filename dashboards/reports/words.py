@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from dashboards.reports.model import Change
 from dashboards.reports.period import Period
-from dashboards.units import NOTHING, format_seconds, format_value
+from dashboards.units import NOTHING, format_seconds, format_share, format_value
 from telemetry.times import NANOSECONDS_PER_SECOND, to_datetime
 
 MINUS = "−"
@@ -51,16 +51,7 @@ def change_view(change: Change, unit: str, *, good: str = "", least: float = WOR
 
 
 def _written(value: float, unit: str) -> str:
-    return share(value) if unit == "share" else format_value(value, unit)
-
-
-def share(value: float | None) -> str:
-    """A share as percent with two digits; never 100 where it is not all, never 0 where it is not nothing."""
-    if value is None:
-        return NOTHING
-    if value in {0.0, 1.0}:
-        return f"{100 * value:.0f} %"
-    return f"{min(max(100 * value, 0.01), 99.99):.2f} %"
+    return format_share(value) if unit == "share" else format_value(value, unit)
 
 
 def _signed(difference: float, form: Callable[[float], str]) -> str:

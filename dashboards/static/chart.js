@@ -23,6 +23,7 @@ export function format(value, unit) {
     case "bytes_per_second": return `${scaled(value, ["B", "kB", "MB", "GB", "TB"], 1000)}/s`;
     case "ms": return value >= 1000 ? `${Number((value / 1000).toPrecision(3))} s` : `${Number(value.toPrecision(3))} ms`;
     case "s": return value >= 86400 ? `${Number((value / 86400).toPrecision(3))} d` : `${Number(value.toPrecision(3))} s`;
+    case "share": return `${Number((100 * value).toPrecision(4))} %`;
     case "per_second": return `${Number(value.toPrecision(3))}/s`;
     default: return String(Number(value.toPrecision(4)));
   }

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from api.doors import LostPeriod
 from telemetry.errors import StoreUnavailable
 from telemetry.health import State
 from telemetry.points import Point
 from telemetry.series import SeriesQuery, SeriesResult
 from tests.api.test_series import Failing
-from tests.api.world import NOW_NS, SECOND, World, probe, running, service
+from tests.api.world import NOW, NOW_NS, SECOND, World, probe, running, service
 
 
 def point(measurement: str, tags: dict[str, str], fields: dict[str, Any], age: float = 5, host: str = "h1") -> Point:
@@ -105,9 +106,30 @@ async def test_the_connection_status_tells_of_store_and_spool(world: World) -> N
 
     assert (await health(world))["connection_status"] == {
         "status": "degraded",
-        "store": {"kind": "embedded", "series": 7, "file_bytes": 4_096},
+        "store": {"kind": "embedded", "series": 7, "file_bytes": 4_096, "missing": []},
         "spool": {"pending_batches": 2, "oldest_seconds": 0.5, "dropped_points": 3, "trouble": "no space left"},
     }
+
+
+LOST = LostPeriod(NOW - timedelta(hours=30), NOW - timedelta(hours=6), "not a DuckDB file", "metrics.duckdb.broken-1")
+
+
+async def test_a_lost_period_is_named_wherever_somebody_looks(world: World) -> None:
+    """The health answer, readiness (which it does not take away), and the top of every page."""
+    world.own[0] = replace(world.own[0], lost=(LOST,))
+    ready = await world.get("/ready", "")
+    page = await (await world.get("/")).text()
+
+    assert (await health(world))["connection_status"]["store"]["missing"] == [
+        {
+            "start": "2026-11-23T06:00:00.000Z",
+            "stop": "2026-11-24T06:00:00.000Z",
+            "reason": "not a DuckDB file",
+            "file": "metrics.duckdb.broken-1",
+        }
+    ]
+    assert (ready.status, await ready.json()) == (200, {"status": "ready", "reasons": ["history_missing"]})
+    assert "from 2026-11-23 06:00 UTC to 2026-11-24 06:00 UTC are lost" in page
 
 
 async def test_a_store_in_trouble_leaves_the_figures_unknown(tmp_path: Path) -> None:

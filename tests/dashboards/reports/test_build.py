@@ -54,6 +54,8 @@ def attempt(
     """An attempt so many ns before the end."""
     service, name = probe.split("/")
     fields = {"latency_ms": latency, bucket_field("latency_ms", bucket_of(latency)): 1}
+    if state != "unknown":
+        fields["up"] = int(state != "down")
     accounted = {f"{word}_s": seconds if word == state else 0.0 for word in ("up", "degraded", "down", "unknown")}
     tags = {"host": "h1", "kind": "http", "probe": name, "service": service}
     return Point.of("probe", tags, {**fields, **accounted}, END - before_end)
@@ -212,7 +214,7 @@ STATES = ("up", "degraded", "down", "unknown")
     )
 )
 async def test_every_figure_is_what_the_points_say(attempts: list[tuple[int, str, int, float]]) -> None:
-    """Any attempts: availability, seconds and latency of each period are those of its points, added up by hand."""
+    """Any attempts: availability, seconds, failures and latency of each period are those of its points."""
     points = [attempt(minutes * MINUTE, state, latency, s) for minutes, state, s, latency in attempts]
     services = (await report_of(points, hours(2))).services
     (probe,) = services[0].probes
@@ -227,6 +229,8 @@ async def test_every_figure_is_what_the_points_say(attempts: list[tuple[int, str
         assert standing.seconds.availability == pytest.approx(expected)
         assert standing.seconds.down_s == pytest.approx(sums["down"])
         assert sum(one.down_s for one in standing.outages) == pytest.approx(sums["down"])
+        made = [state for _, state, _, _ in inside if state != "unknown"]
+        assert standing.error_rate == (pytest.approx(made.count("down") / len(made)) if made else None)
         latencies = sorted(latency for *_, latency in inside)
         assert standing.latency.attempts == len(latencies)
         if latencies:
@@ -235,6 +239,21 @@ async def test_every_figure_is_what_the_points_say(attempts: list[tuple[int, str
             assert standing.latency.p95 == latencies[-(-len(latencies) * 95 // 100) - 1]
         else:
             assert standing.latency.mean is None
+
+
+async def test_failed_attempts_are_a_curve_and_a_share_of_both_periods() -> None:
+    """Of a service the share of all its probes' attempts; nothing, where no attempt could be made."""
+    points = [attempt(m * MINUTE, "down" if m % 20 == 0 else "up") for m in range(5, 120, 5)]
+    points += [attempt(m * MINUTE, probe="shop/port") for m in range(5, 60, 5)]
+    points += [attempt(m * MINUTE, "unknown", probe="mail/health") for m in range(5, 60, 5)]
+    shop, mail = sorted((await report_of(points, hours(1))).services, key=lambda one: one.name, reverse=True)
+
+    assert [one.now.error_rate for one in shop.probes] == [pytest.approx(3 / 12), 0.0]
+    assert shop.now.error_rate == pytest.approx(3 / 23)
+    assert shop.before.error_rate == pytest.approx(2 / 11)
+    assert list(shop.probes[0].failed.now).count(100.0) == 3
+    assert mail.now.error_rate is None
+    assert set(mail.probes[0].failed.now) == {None}
 
 
 async def test_an_outage_over_both_periods_goes_on_in_one() -> None:

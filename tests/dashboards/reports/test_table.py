@@ -24,10 +24,12 @@ from telemetry.rollup import Retention
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SPAN = resolve(Asked("-1h"), NOW, ZoneInfo("UTC"), Retention())
 NOTHING = Standing(StateSeconds(3600.0), (), Latency())
+NO_CURVE = Curve((0, 1), (None,), (None,))
 KNOWN = Standing(
     StateSeconds(3600.0, up_s=3000.0, down_s=600.0),
     (Outage(SPAN.period.start, SPAN.period.start + SPAN.step, 600.0),),
     Latency(12, 1.0, 2.5, 4.0, 5.0, 6.25),
+    0.25,
 )
 
 
@@ -36,7 +38,7 @@ def rows(report: Report) -> list[dict[str, str]]:
 
 
 def report(now: Standing, before: Standing, host: tuple[HostFigures, ...] = ()) -> Report:
-    probe = ProbeFigures("=health", True, now, before, (), Curve((0, 1), (None,), (None,)))
+    probe = ProbeFigures("=health", True, now, before, (), NO_CURVE, NO_CURVE)
     service = ServiceFigures("@shop", True, now, before, (), (probe,))
     return Report(ReportName.TREND, SPAN, (service,), host, "h1")
 

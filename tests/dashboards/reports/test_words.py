@@ -7,7 +7,7 @@ import pytest
 
 from dashboards.reports.model import Change
 from dashboards.reports.period import Period
-from dashboards.reports.words import ChangeView, change_view, period_words, share
+from dashboards.reports.words import ChangeView, change_view, period_words
 from telemetry.times import from_datetime
 
 
@@ -53,17 +53,6 @@ def test_a_change_says_what_it_was_before() -> None:
     """For whoever points at it."""
     assert change_view(Change(0.5, 0.75), "share").title == "before: 75.00 %"
     assert change_view(Change(1.0, None), "ms") == ChangeView(title="nothing is known of the period before")
-
-
-def test_a_share_is_never_all_where_something_is_missing() -> None:
-    """99.999 % is not 100 %, and a second is not nothing."""
-    assert [share(value) for value in (1.0, 0.999999, 0.0000001, 0.0, None)] == [
-        "100 %",
-        "99.99 %",
-        "0.01 %",
-        "0 %",
-        "–",
-    ]
 
 
 def test_periods_are_written_without_what_goes_without_saying() -> None:
