@@ -82,7 +82,9 @@ async def _by_engine(request: web.Request, asked: SeriesRequest, form: TableForm
         except OpsWatchError as error:
             logger.warning("an export stopped in the middle", extra={"reason": error.message})
             if not is_csv:
-                raise ConnectionResetError("an export stopped in the middle") from error  # cut off, so that it shows
+                if request.transport is not None:
+                    request.transport.close()  # without the end of the answer, so that it shows
+                return response
             await _send(request, response, _incomplete(error.message))
         await response.write_eof()
     return response

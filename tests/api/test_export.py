@@ -388,7 +388,9 @@ async def test_csv_that_breaks_in_the_middle_ends_with_a_line_that_says_so(break
     assert await answer.text() == expected
 
 
-async def test_parquet_that_breaks_in_the_middle_is_cut_off(breaking: World) -> None:
-    """There is no line to say it in: the client sees that the answer did not end."""
+async def test_parquet_that_breaks_in_the_middle_is_cut_off(breaking: World, caplog: pytest.LogCaptureFixture) -> None:
+    """There is no line to say it in: the client sees that the answer did not end; the log says it in a line."""
     with pytest.raises(ClientPayloadError):
         await breaking.get("/api/v1/export.parquet", measurement="system")
+
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)]

@@ -337,7 +337,20 @@ def test_the_log_is_on_stderr_and_in_the_file_as_json(directory: Path) -> None:
 def test_every_command_explains_itself_with_an_example(directory: Path) -> None:
     """`--help` says what a command does, and shows one call."""
     listing = run(directory, "--help").stdout
-    for name in ("run", "init", "add", "check-config", "collect", "export", "token", "doctor", "schema"):
+    commands = (
+        "run",
+        "init",
+        "add",
+        "check-config",
+        "collect",
+        "export",
+        "report",
+        "quarantine",
+        "token",
+        "doctor",
+        "schema",
+    )
+    for name in commands:
         assert re.search(rf"^  {name}\b", listing, re.MULTILINE), name
-        if name != "token":
+        if name not in {"token", "quarantine"}:
             assert "opswatch " + name in run(directory, name, "--help").stdout
