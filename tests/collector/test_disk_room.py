@@ -76,6 +76,26 @@ def test_nothing_flaps_at_a_mark(reserve: int, start: int, steps: Sequence[float
     assert seen == sorted(seen)
 
 
+@pytest.mark.parametrize(
+    ("before", "free", "expected"),
+    [
+        (RoomLevel.ENOUGH, 1_000, RoomLevel.ENOUGH),
+        (RoomLevel.ENOUGH, 999, RoomLevel.LOW),
+        (RoomLevel.LOW, 1_099, RoomLevel.LOW),
+        (RoomLevel.LOW, 1_100, RoomLevel.ENOUGH),
+        (RoomLevel.LOW, 500, RoomLevel.LOW),
+        (RoomLevel.LOW, 499, RoomLevel.CRITICAL),
+        (RoomLevel.CRITICAL, 549, RoomLevel.CRITICAL),
+        (RoomLevel.CRITICAL, 550, RoomLevel.LOW),
+        (RoomLevel.CRITICAL, 1_099, RoomLevel.LOW),
+        (RoomLevel.CRITICAL, 1_100, RoomLevel.ENOUGH),
+    ],
+)
+def test_the_marks_are_where_the_documentation_says(before: RoomLevel, free: int, expected: RoomLevel) -> None:
+    """For a reserve of 1,000: worse below 1,000 and 500, better from 1,100 and 550 on."""
+    assert level_after(before, free, 1_000) is expected
+
+
 def test_the_default_is_the_smaller_of_a_gigabyte_and_a_twentieth() -> None:
     """So that neither a large disk nor a small one gives away much."""
     assert default_reserve(20 * GIGABYTE) == MAX_DEFAULT_RESERVE

@@ -116,6 +116,8 @@ def test_g2_past_the_cap_items_are_only_counted(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1_000
     assert quarantine.refused_points == 10
     assert 0 < quarantine.unwritten_points < 10
+    page = quarantine.page(QuarantineQuery())
+    assert page.count + page.unkept == 10
 
 
 def test_g7_a_quarantine_that_cannot_be_written_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

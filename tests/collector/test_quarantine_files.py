@@ -68,7 +68,7 @@ from telemetry.points import Point
 from telemetry.ports import Refused
 quarantine = Quarantine(Path(sys.argv[1]), Clock(lambda: datetime(2026, 11, 24, tzinfo=UTC), lambda: 0.0))
 for number in range(100):
-    quarantine.add([Refused(Point.of("m", {}, {"f": number}, 0), "x" * 3_000)], "store")
+    quarantine.add([Refused(Point.of("m", {}, {"f": "x" * 30_000}, 0), "why")], "store")
 """
 
 
@@ -88,6 +88,7 @@ def test_several_processes_write_remove_and_tidy_at_once(tmp_path: Path) -> None
     assert removed > 0
     assert removed + len(left) == 200
     assert all(place.head.startswith(b'{"id": "20261124-') and place.head.endswith(b"}\n") for place in left)
+    assert all(place.is_whole for place in left)
 
 
 @pytest.mark.parametrize("count", [1, 3_000, 12_000])

@@ -118,6 +118,17 @@ async def test_an_item_that_is_refused_again_stays_with_its_new_reason(
     assert (item.id, words in item.reason, item.source) == (identifier, True, source)
 
 
+async def test_where_a_new_reason_has_no_room_the_item_stays_as_it_was(tmp_path: Path) -> None:
+    """What cannot be written down anew is not taken out either."""
+    desk = desk_over(Destination(), tmp_path, max_bytes=600)
+    (identifier,) = await desk.add(Point.of("system", {"host": "a"}, {"load1": "x" * 200}, START))
+    (before,) = await desk.items()
+    with pytest.raises(PointRejected, match="is a number, not text"):
+        await desk.replay.replay(identifier)
+
+    assert await desk.items() == [before]
+
+
 async def test_what_was_pushed_and_is_known_by_now_is_stored(tmp_path: Path) -> None:
     """A measurement that nobody knew is learned, as if it were pushed now."""
     async with opened(tmp_path) as store:

@@ -205,6 +205,15 @@ def test_a_port_in_use_is_named_with_a_way_out(directory: Path, tmp_path: Path) 
     assert "Traceback" not in result.stderr
 
 
+def test_a_folder_that_cannot_be_written_is_named(directory: Path) -> None:
+    """Whatever the system says of a file: its name and the reason, not a traceback."""
+    result = run(directory, "run", OPSWATCH_DATA_DIR="/proc/sys/opswatch")
+
+    assert result.returncode == 1
+    assert "/proc/sys/opswatch" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_wrong_configuration_ends_with_every_fault_and_exit_code_2(directory: Path) -> None:
     """F1: file, line, column, field and the near miss, all at once."""
     (directory / "opswatch.yaml").write_text(
