@@ -82,8 +82,8 @@ class BackupDesk(Protocol):
 class DiskRoom(Protocol):
     """Whether there is room for work that can wait."""
 
-    def check(self, what: str) -> None:
-        """Raise DiskLow when `what` (pushed points, exports) must wait for room on the disk."""
+    def check(self, what: str, size: int = 0) -> None:
+        """Raise DiskLow when `what` (pushed points, exports) must wait for room, or takes it up itself (bytes)."""
         ...
 
 

@@ -42,6 +42,9 @@ _STATUSES: tuple[tuple[type[OpsWatchError], int], ...] = (
 _CODES = {400: "invalid_request", 403: "forbidden", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
+RETRY_AFTER = 5  # seconds, after which whatever was not possible may be
+
+
 def status_of(error: OpsWatchError) -> int:
     """The HTTP status of one of our errors; 500 for those that no client can cause."""
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
@@ -62,6 +65,8 @@ def error_body(error: OpsWatchError) -> dict[str, Any]:
 def error_response(error: OpsWatchError) -> web.Response:
     """One of our errors as an answer."""
     response = json_response(error_body(error), status=status_of(error))
+    if response.status == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
     if isinstance(error, Unauthenticated):

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _PIECE_BYTES = 256 * 1024
 _CSV = "text/csv; charset=utf-8; header=present"
 _PARQUET = "application/vnd.apache.parquet"
+_PARQUET_BYTES = 24  # on the disk per sample, generously: the engine writes the whole file before it is sent
 SAMPLES_HEADER = "X-OpsWatch-Samples"  # how many are coming, for whoever shows progress
 
 
@@ -67,6 +68,7 @@ async def _by_engine(request: web.Request, asked: SeriesRequest, form: TableForm
     assert doors.exporter is not None
     export = await doors.exporter.prepare(asked.query, form, unlimited="limit" not in request.query)
     is_csv = form in {TableForm.CSV_LONG, TableForm.CSV_WIDE}
+    doors.disk_room.check("exports", 0 if is_csv else export.samples * _PARQUET_BYTES)
     async with aclosing(export.pieces()) as pieces:
         # The first piece before the first byte: what is wrong with the query is then still a proper error.
         piece = await anext(pieces, b"")
@@ -81,7 +83,9 @@ async def _by_engine(request: web.Request, asked: SeriesRequest, form: TableForm
         except OpsWatchError as error:
             logger.warning("an export stopped in the middle", extra={"reason": error.message})
             if not is_csv:
-                raise ConnectionResetError("an export stopped in the middle") from error  # cut off, so that it shows
+                if request.transport is not None:
+                    request.transport.close()  # without the end of the answer, so that it shows
+                return response
             await send(request, response, _incomplete(error.message))
         await response.write_eof()
     return response

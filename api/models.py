@@ -262,6 +262,7 @@ class QuarantineAnswer(Answer):
     next_cursor: str | None = Field(description="Where the next page begins; null at the end.")
     count: int = Field(description="Of all items, whatever was asked for.")
     bytes: int
+    unkept: int = Field(description="Refused since start and only counted, because there was no room to keep them.")
     files: list[SetAsideAnswer]
 
 
@@ -270,7 +271,7 @@ class ReplayRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str | None = Field(default=None, max_length=20, description="push, spool or store")
+    source: Literal["push", "spool", "store"] | None = Field(default=None, description="Only what this refused.")
     measurement: str | None = Field(default=None, max_length=4_096)
     limit: int = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED)
     cursor: str | None = Field(default=None, max_length=40, description="next_cursor of the answer before")

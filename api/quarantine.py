@@ -21,8 +21,8 @@ from api.models import (
 from api.services import written
 from telemetry.errors import InvalidRequest
 from telemetry.points import FieldValue, Point
-from telemetry.quarantine import MAX_LISTED, QuarantinedItem, QuarantineQuery
-from telemetry.times import format_instant
+from telemetry.quarantine import MAX_LISTED, SOURCES, QuarantinedItem, QuarantineQuery
+from telemetry.times import format_any_instant
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ async def list_items(request: web.Request) -> web.StreamResponse:
         next_cursor=page.cursor or None,
         count=page.count,
         bytes=page.size,
+        unkept=page.unkept,
         files=[SetAsideAnswer(path=one.path, bytes=one.size, time=written(one.time) or "") for one in page.files],
     )
     return json_response(answer.model_dump())
@@ -61,6 +62,7 @@ async def replay_items(request: web.Request) -> web.StreamResponse:
     wanted = await read_json(request, ReplayRequest)
     query = QuarantineQuery(wanted.limit, wanted.cursor or "", wanted.source or "", wanted.measurement or "")
     outcome = await request.app[DOORS].quarantine.replay_many(query)
+    logger.info("quarantined items replayed", extra={"items": outcome.replayed, "by": request[IDENTITY].name})
     answer = ReplayAnswer(
         replayed=outcome.replayed,
         refused=outcome.refused,
@@ -95,7 +97,7 @@ def _point_answer(point: Point) -> PointAnswer:
         measurement=point.measurement,
         tags=dict(point.tags),
         fields={name: _plain(value) for name, value in point.fields.items()},
-        time=format_instant(point.time) if -(2**63) <= point.time < 2**63 else str(point.time),
+        time=format_any_instant(point.time),
     )
 
 
@@ -112,6 +114,8 @@ def _query(request: web.Request) -> QuarantineQuery:
     text = query.get("limit", "100")
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LISTED):
         raise InvalidRequest(f"limit is a whole number from 1 to {MAX_LISTED:,}", field="limit", value=text[:20])
-    return QuarantineQuery(
-        int(text[:9]), query.get("cursor", ""), query.get("source", ""), query.get("measurement", "")
-    )
+    source = query.get("source", "")
+    if source not in {"", *SOURCES}:
+        words = f"source is {', '.join(SOURCES[:-1])} or {SOURCES[-1]}, not {source[:20]!r}"
+        raise InvalidRequest(words, field="source", value=source[:20])
+    return QuarantineQuery(int(text[:9]), query.get("cursor", ""), source, query.get("measurement", ""))

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from aiohttp import ClientPayloadError, web
 
+from api.errors import RETRY_AFTER
 from api.keys import DOORS
 from telemetry.errors import DiskLow
 from telemetry.ports import IntakeOutcome
 
 MAX_BYTES = 25_000_000  # of a body, decompressed
 _PRECISIONS = ("ns", "us", "ms", "s")
-_RETRY_AFTER = 5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _response(request: web.Request, refusal: _Refusal) -> web.Response:
     response = web.Response(status=refusal.status, body=body, content_type="application/json", charset="utf-8")
     response.headers["X-Platform-Error-Code"] = refusal.code
     if refusal.status == 503:
-        response.headers["Retry-After"] = str(_RETRY_AFTER)
+        response.headers["Retry-After"] = str(RETRY_AFTER)
     if not request.content.is_eof():
         response.force_close()  # what is still on its way is not read
     return response

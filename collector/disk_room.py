@@ -86,6 +86,7 @@ class DiskRoom:
         self._reserve = reserve
         self._clock = clock
         self._looked = self._told = float("-inf")
+        self._told_of: object = RoomLevel.ENOUGH
         self._figures = DiskFigures(Filesystem(0, 0), 0, RoomLevel.ENOUGH)
         self.refusals = 0
 
@@ -97,27 +98,35 @@ class DiskRoom:
             try:
                 filesystem = self._measure()
             except OSError as error:
-                self._tell("the disk cannot be asked for its room", error.strerror or str(error))
+                reason = error.strerror or str(error)
+                self._tell(reason, "the disk cannot be asked for its room", reason)
                 return self._figures
             reserve = default_reserve(filesystem.total) if self._reserve is None else self._reserve
-            before = self._figures.level
-            self._figures = DiskFigures(filesystem, reserve, level_after(before, filesystem.free, reserve))
-            if self._figures.level is not before:
-                self._tell(f"room on the disk: {self._figures.level.name.lower()}", str(self._figures))
+            level = level_after(self._figures.level, filesystem.free, reserve)
+            self._figures = DiskFigures(filesystem, reserve, level)
+            self._tell(level, f"room on the disk: {level.name.lower()}", str(self._figures))
         return self._figures
 
-    def check(self, what: str) -> None:
-        """Raise DiskLow when `what` (pushed points, exports) must wait for room."""
+    def check(self, what: str, size: int = 0) -> None:
+        """Raise DiskLow when `what` (pushed points, exports) must wait for room, or would itself use up the room.
+
+        `size` is what it takes on the disk meanwhile, in bytes.
+        """
         figures = self.figures()
         if figures.level is not RoomLevel.ENOUGH:
             self.refusals += 1
             raise DiskLow(f"{what} are refused while the disk is low: {figures}")
+        if size and figures.filesystem.free - size < figures.reserve:
+            self.refusals += 1
+            raise DiskLow(f"{what} of this size need {megabytes(size)} of the disk meanwhile: {figures}")
 
-    def _tell(self, message: str, reason: str) -> None:
-        if self._looked >= self._told + _TELL_AGAIN:
-            self._told = self._looked
-            is_fine = self._figures.level is RoomLevel.ENOUGH
-            logger.log(logging.WARNING if is_fine else logging.ERROR, message, extra={"reason": reason})
+    def _tell(self, state: object, message: str, reason: str) -> None:
+        """Log what it is now, where that is news; what comes too soon after the last line is said later."""
+        if state != self._told_of and self._looked >= self._told + _TELL_AGAIN:
+            self._told, self._told_of = self._looked, state
+            logger.log(
+                logging.WARNING if state is RoomLevel.ENOUGH else logging.ERROR, message, extra={"reason": reason}
+            )
 
 
 class ReservingWriter:

@@ -21,7 +21,7 @@ from telemetry.errors import PointRejected
 from telemetry.points import FieldValue, Point
 from telemetry.ports import IntakeOutcome, PointWriter, Refused, WriteStatus
 from telemetry.schema import FieldType, Measurement, Registry
-from telemetry.times import duration_nanoseconds, format_duration, format_instant, from_datetime
+from telemetry.times import duration_nanoseconds, format_any_instant, format_duration, format_instant, from_datetime
 
 OWN_PREFIX = "opswatch_"  # what OpsWatch says of itself, nobody else says
 MAX_AHEAD = timedelta(days=1)
@@ -61,6 +61,7 @@ class _Sorted:
     refused: list[Refused] = field(default_factory=list)
     dropped: int = 0
     learned: dict[str, Measurement] = field(default_factory=dict)
+    left_out: list[Refused] = field(default_factory=list)
 
     def refuse(self, point: Point, reason: str) -> None:
         self.dropped += 1
@@ -105,19 +106,24 @@ class Intake:
             for start in range(0, len(lines), _CHUNK):
                 self._sort_out(lines[start : start + _CHUNK], found)
                 await asyncio.sleep(0)  # a large body must not keep everybody else waiting
-            if found.learned:
-                await self._learned.save(list(found.learned.values()))
+            await self._note(found)
             return await self._keep(found)
 
     async def admit(self, point: Point) -> Point:
         """A point that was refused before, as it may be kept now. Raises PointRejected, StoreUnavailable."""
         found = _Sorted()
         self._sort_out([Line(0, point.measurement, point.tags, dict(point.fields), point.time)], found)
-        if found.learned:
-            await self._learned.save(list(found.learned.values()))
+        await self._note(found)
         if found.refused:
             raise PointRejected(found.refused[0].reason)
         return found.points[0]
+
+    async def _note(self, found: _Sorted) -> None:
+        """Keep what was learned, and the first of each text field that is left out."""
+        if found.learned:
+            await self._learned.save(list(found.learned.values()))
+        if found.left_out:
+            await asyncio.to_thread(self._quarantine.add, found.left_out, "push")
 
     async def _keep(self, found: _Sorted) -> IntakeOutcome:
         accepted = 0
@@ -157,12 +163,12 @@ class Intake:
         if time < oldest:
             raise PointRejected(
                 f"points outside retention policy of duration {format_duration(self._settings.retention)} - point"
-                f" {line.measurement[:60]} at {format_instant(time)} dropped because it violates a Retention Policy"
+                f" {line.measurement[:60]} at {format_any_instant(time)} dropped because it violates a Retention Policy"
                 f" Lower Bound at {format_instant(oldest)}"
             )
         if time > now + duration_nanoseconds(MAX_AHEAD):
             raise PointRejected(
-                f"point {line.measurement[:60]} at {format_instant(time)} is more than {format_duration(MAX_AHEAD)}"
+                f"point {line.measurement[:60]} at {format_any_instant(time)} is more than {format_duration(MAX_AHEAD)}"
                 " in the future: is the precision right?"
             )
 
@@ -191,16 +197,16 @@ class Intake:
                 line.measurement, (name for name, _ in line.tags), unknown
             )
         for name in left_out:
-            self._note_left_out(line, name)
+            self._note_left_out(line, name, found)
         return kept
 
-    def _note_left_out(self, line: Line, name: str) -> None:
+    def _note_left_out(self, line: Line, name: str, found: _Sorted) -> None:
         key = (line.measurement, name)
         if key in self.statistics.left_out or len(self.statistics.left_out) < _MAX_KEPT:
             if key not in self.statistics.left_out:
                 example = Point(line.measurement, line.tags, {name: str(line.fields[name])}, line.time or 0)
                 reason = f"text field {name!r} is not registered and left out; this is the first one, more are counted"
-                self._quarantine.add([Refused(example, reason)], "push")
+                found.left_out.append(Refused(example, reason))
             self.statistics.left_out[key] += 1
 
     def _check_budget(self, point: Point) -> None:

@@ -20,6 +20,7 @@ from collector.quarantine_lines import (
     point_line,
     read_head,
     read_item,
+    shortened,
     with_reason,
 )
 from telemetry.clock import Clock
@@ -29,6 +30,7 @@ from telemetry.quarantine import QuarantinedItem, QuarantinePage, QuarantineQuer
 
 logger = logging.getLogger(__name__)
 
+MAX_PAGE_BYTES = 4_000_000  # of the lines of a page, after which it ends early: large items come in small pages
 _CURSOR = re.compile(r"([0-9]{8})-([0-9]{1,12})", re.ASCII)
 
 
@@ -85,17 +87,17 @@ class Quarantine:
                 extra={"path": str(path), "reason": reason},
             )
 
-    def _append(self, path: Path, lines: Sequence[str]) -> bool:
+    def _append(self, path: Path, lines: Sequence[str], *, may_delete: bool = True) -> bool:
         text = "".join(line + "\n" for line in lines).encode()
         with self._files.locked():
-            if not self._make_room(path, len(text)):
+            if not self._make_room(path, len(text), may_delete=may_delete):
                 return False
             self._files.append(path, text)
             return True
 
-    def _make_room(self, today: Path, size: int) -> bool:
+    def _make_room(self, today: Path, size: int, *, may_delete: bool) -> bool:
         sizes = self._files.sizes()
-        for path in [path for path in sizes if path != today]:
+        for path in [path for path in sizes if path != today and may_delete]:
             if sum(sizes.values()) + size <= self._max_bytes:
                 break
             path.unlink(missing_ok=True)
@@ -112,39 +114,48 @@ class Quarantine:
         """
         found, cursor = self.select(query)
         sizes = self._files.sizes()
-        return QuarantinePage(tuple(one.item for one in found), cursor, self._files.count(), sum(sizes.values()))
+        items = tuple(one.item for one in found)
+        return QuarantinePage(items, cursor, self._files.count(), sum(sizes.values()), self.unwritten_points)
 
     def select(self, query: QuarantineQuery) -> tuple[list[Kept], str]:
-        """The items asked for with their places, and the cursor that leads on. Raises InvalidRequest."""
+        """The items asked for with their places, and the cursor that leads on. Raises InvalidRequest.
+
+        Fewer than asked for, with a cursor, where they are large.
+        """
         day, before = _cursor(query.cursor)
         needle = needle_of(query.measurement) if query.measurement else b""
         found: list[Kept] = []
+        size = 0
         with closing(self._files.backwards(day, before)) as places:
             for place in places:
                 if needle not in place.head:
                     continue
                 item = self._listed(place)
-                if query.source in {"", item.source} and _is_of(item, query.measurement):
+                if item is not None and query.source in {"", item.source} and _is_of(item, query.measurement):
                     found.append(Kept(item, place))
-                    if len(found) == query.limit:
+                    size += item.size
+                    if len(found) == query.limit or size >= MAX_PAGE_BYTES:
                         return found, f"{place.day}-{place.start}"
         return found, ""
 
     def find(self, identifier: str) -> Kept:
         """One item, whole. Raises NotFound."""
-        place = self._files.find(identifier)
-        if place is None:
-            raise NotFound(f"quarantine has no item {identifier[:40]!r}", field="id", value=identifier[:40])
-        return self.whole(place)
+        for _ in range(2):  # a file may be copied between the two looks at it
+            place = self._files.find(identifier)
+            kept = None if place is None else self.whole(place)
+            if kept is not None:
+                return kept
+        raise NotFound(f"quarantine has no item {identifier[:40]!r}", field="id", value=identifier[:40])
 
-    def whole(self, place: Place) -> Kept:
-        """The item of this line with its point, however large it is."""
-        line = place.head if place.is_whole else self._files.read(place)
-        return Kept(read_item(line, place.day), place)
+    def whole(self, place: Place) -> Kept | None:
+        """The item of this line with its point, however large it is; None when it is not there any more."""
+        line = self._files.read(place)
+        return None if line is None else Kept(read_item(line, place.day), place)
 
-    def _listed(self, place: Place) -> QuarantinedItem:
+    def _listed(self, place: Place) -> QuarantinedItem | None:
         if place.is_whole or not has_identifier(place.head):
-            return self.whole(place).item
+            kept = self.whole(place)
+            return None if kept is None else kept.item
         return read_head(place.head, identifier_of(place.head, place.day), place.stop - place.start)
 
     # Changing. These may raise OSError.
@@ -154,18 +165,21 @@ class Quarantine:
         return self._files.remove([one.place for one in kept])
 
     def refuse_again(self, refused: Sequence[tuple[Kept, str]]) -> None:
-        """Items that were tried and are refused again stay, under their ids, with these reasons."""
-        changed = [(kept, reason) for kept, reason in refused if reason != kept.item.reason]
-        if not changed:
-            return
+        """Items that were tried and are refused again stay, under their ids, with these reasons.
+
+        Where there is no room for new lines they stay as they are: nobody else's items are deleted for them.
+        """
         now = self._clock.now()
-        lines = []
-        for kept, reason in changed:
-            line = kept.place.head if kept.place.is_whole else self._files.read(kept.place)
-            lines.append(with_reason(line, kept.item.id, reason, now))
+        changed: list[Kept] = []
+        lines: list[str] = []
+        for kept, reason in refused:
+            line = self._files.read(kept.place) if shortened(reason) != kept.item.reason else None
+            if line is not None:
+                changed.append(kept)
+                lines.append(with_reason(line, kept.item.id, reason, now))
         # First the new lines, then the old ones go: whatever stops us here, no item is lost.
-        if self._append(self._files.path_of(f"{now:%Y%m%d}"), lines):
-            self.remove([kept for kept, _ in changed])
+        if lines and self._append(self._files.path_of(f"{now:%Y%m%d}"), lines, may_delete=False):
+            self.remove(changed)
 
     def tidy(self) -> None:
         """Give back the room of removed items."""

@@ -8,19 +8,25 @@ A file whose lines are mostly removed is copied without them. Every change holds
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import re
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from collector.quarantine_lines import ID, REMOVED, has_identifier, identifier_of
 
-HEAD = 16_384  # bytes of a line that a list reads
+logger = logging.getLogger(__name__)
+
+HEAD = 32_768  # bytes of a line that a list reads: more than the longest reason takes as JSON
 _BLOCK = 1 << 20
 _WORTH_COPYING = 1_000_000  # bytes
-_COMPARED = 64  # bytes of a line by which it is recognised before it is changed
+_NAME = re.compile(r"points-[0-9]{8}\.jsonl", re.ASCII)
+_COPY = ".points-"  # how a copy begins that is not yet in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class DayFiles:
 
     def paths(self) -> list[Path]:
         """The files, the oldest first."""
-        return sorted(self._directory.glob("points-*.jsonl"))
+        return sorted(path for path in self._directory.glob("points-*.jsonl") if _NAME.fullmatch(path.name))
 
     def path_of(self, day: str) -> Path:
         return self._directory / f"points-{day}.jsonl"
@@ -76,15 +82,22 @@ class DayFiles:
             os.close(descriptor)
 
     def append(self, path: Path, text: bytes) -> None:
-        """Write whole lines at the end; inside `locked`."""
+        """Write whole lines at the end, onto the disk itself, or nothing; inside `locked`."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "r+b") as stream:
-            end = stream.seek(0, os.SEEK_END)
-            if end:
-                stream.seek(end - 1)
-                if stream.read(1) != b"\n":  # whoever wrote before us was killed in the middle of a line
-                    text = b"\n" + text
-            stream.write(text)
+        try:
+            end = os.fstat(descriptor).st_size
+            if end and os.pread(descriptor, 1, end - 1) != b"\n":  # who wrote before us was killed within a line
+                text = b"\n" + text
+            try:
+                rest = memoryview(text)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                os.fsync(descriptor)  # the spool forgets what is here, so it must outlive the loss of power as well
+            except OSError:
+                os.ftruncate(descriptor, end)  # a disk that is full takes half a line; nobody wants that half
+                raise
+        finally:
+            os.close(descriptor)
 
     def backwards(self, day: str = "", before: int | None = None) -> Generator[Place, None, None]:
         """Every line that is not removed, the newest first; from before that byte of that day, or from the end."""
@@ -101,17 +114,25 @@ class DayFiles:
         if match is None:
             return None
         own = self.path_of(match[1])
-        for path in [own, *(path for path in reversed(self.paths()) if path != own)]:
-            with suppress(FileNotFoundError):
-                found = _find_by_bytes(path, identifier) if match[2] else _find(path, identifier)
-                if found is not None:
-                    return found
+        paths = [own, *(path for path in reversed(self.paths()) if path != own)]
+        # What has no id of its own gets one when it is refused again.
+        for search in (_find, _find_by_bytes) if match[2] else (_find,):
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    found = search(path, identifier)
+                    if found is not None:
+                        return found
         return None
 
-    def read(self, place: Place) -> bytes:
-        """The whole line."""
-        with place.path.open("rb") as stream:
-            return os.pread(stream.fileno(), place.stop - place.start, place.start)
+    def read(self, place: Place) -> bytes | None:
+        """The whole line; None when it is not there any more."""
+        if place.is_whole:
+            return place.head
+        with suppress(FileNotFoundError), place.path.open("rb", buffering=0) as stream:
+            line = os.pread(stream.fileno(), place.stop - place.start, place.start)
+            if line.startswith(place.head):
+                return line
+        return None
 
     def remove(self, places: Sequence[Place]) -> int:
         """Take lines away; how many were still there."""
@@ -119,14 +140,24 @@ class DayFiles:
             return sum(self._remove(place) for place in places)
 
     def tidy(self) -> None:
-        """Drop files without lines, and copy large ones that are mostly removed lines."""
+        """Drop files without lines, and copy large ones that are mostly removed lines; what fails is left as it is."""
         for path in self.paths():
-            with self.locked(), suppress(FileNotFoundError):
-                kept, removed = self._count(path)
-                if not kept:
-                    path.unlink()
-                elif removed > kept and path.stat().st_size >= _WORTH_COPYING:
-                    _copy_without_removed(path)
+            try:
+                with self.locked():
+                    self._tidy(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:  # a full disk has no room for a copy; what was removed is removed all the same
+                logger.warning("quarantine was not tidied", extra={"path": str(path), "reason": str(error)})
+
+    def _tidy(self, path: Path) -> None:
+        for leftover in self._directory.glob(f"{_COPY}*"):  # of whoever was killed while copying
+            leftover.unlink(missing_ok=True)
+        kept, removed = self._count(path)
+        if not kept:
+            path.unlink()
+        elif removed > kept and path.stat().st_size >= _WORTH_COPYING:
+            _copy_without_removed(path)
 
     def count(self) -> int:
         """How many lines there are; what has not changed since is not read again."""
@@ -137,11 +168,10 @@ class DayFiles:
         return total
 
     def _remove(self, place: Place) -> bool:
-        compared = place.head[:_COMPARED]
         here: Place | None = place
-        if not _begins(place, compared):  # the file was copied meanwhile
+        if not _begins(place, place.head):  # the file was copied meanwhile
             here = self.find(identifier_of(place.head, place.day))
-        if here is None or not _begins(here, compared):
+        if here is None or not _begins(here, place.head):
             return False
         with here.path.open("r+b", buffering=0) as stream:
             os.pwrite(stream.fileno(), REMOVED, here.start)
@@ -197,26 +227,26 @@ def _starts_backwards(descriptor: int, stop: int) -> Iterator[int]:
         yield 0
 
 
-def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+def _blocks(stream: FileIO) -> Iterator[tuple[int, bytes]]:
     """The file in pieces, each beginning with the last byte of the one before; the first with a newline."""
-    with path.open("rb", buffering=0) as stream:
-        position, last = 0, b"\n"
-        while block := stream.read(_BLOCK):
-            yield position, last + block
-            position += len(block)
-            last = block[-1:]
+    position, last = 0, b"\n"
+    while block := stream.read(_BLOCK):
+        yield position, last + block
+        position += len(block)
+        last = block[-1:]
 
 
 def _find(path: Path, identifier: str) -> Place | None:
     needle = b'\n{"id": "' + identifier.encode() + b'"'
     overlap = b""
-    for position, block in _blocks(path):
-        # What stands across the border of two pieces: the end of the one before goes in front of this one.
-        text = overlap + block[1:] if overlap else block
-        at = text.find(needle)
-        if at >= 0:
-            return _place(path, position - (len(text) - len(block)) + at)
-        overlap = text[-len(needle) :]
+    with path.open("rb", buffering=0) as stream:  # one open file for all of it: it may be copied meanwhile
+        for position, block in _blocks(stream):
+            # What stands across the border of two pieces: the end of the one before goes in front of this one.
+            text = overlap + block[1:] if overlap else block
+            at = text.find(needle)
+            if at >= 0:
+                return _place(path, stream.fileno(), position - (len(text) - len(block)) + at)
+            overlap = text[-len(needle) :]
     return None
 
 
@@ -230,32 +260,32 @@ def _find_by_bytes(path: Path, identifier: str) -> Place | None:
     return None
 
 
-def _place(path: Path, start: int) -> Place:
-    with path.open("rb", buffering=0) as stream:
-        head = os.pread(stream.fileno(), HEAD, start)
-        end = head.find(b"\n")
-        stop = start + end + 1
-        position = start + len(head)
-        while end < 0:
-            block = os.pread(stream.fileno(), _BLOCK, position)
-            end = block.find(b"\n")
-            stop = position + (end + 1 if end >= 0 else len(block))
-            position += len(block)
-            if not block:
-                break
-        return Place(path, start, stop, head[: stop - start])
+def _place(path: Path, descriptor: int, start: int) -> Place:
+    head = os.pread(descriptor, HEAD, start)
+    end = head.find(b"\n")
+    stop = start + end + 1
+    position = start + len(head)
+    while end < 0:
+        block = os.pread(descriptor, _BLOCK, position)
+        end = block.find(b"\n")
+        stop = position + (end + 1 if end >= 0 else len(block))
+        position += len(block)
+        if not block:
+            break
+    return Place(path, start, stop, head[: stop - start])
 
 
 def _counted(path: Path) -> tuple[int, int]:
     lines = removed = 0
-    for _, block in _blocks(path):
-        lines += block.count(b"\n", 0, -1)
-        removed += block.count(b"\n" + REMOVED)
+    with path.open("rb", buffering=0) as stream:
+        for _, block in _blocks(stream):
+            lines += block.count(b"\n", 0, -1)
+            removed += block.count(b"\n" + REMOVED)
     return lines - removed, removed
 
 
 def _copy_without_removed(path: Path) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=_COPY)
     try:
         with os.fdopen(descriptor, "wb") as copy, path.open("rb") as stream:
             at_start = is_kept = True

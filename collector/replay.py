@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,11 +111,11 @@ class Replay:
             found, cursor = await _in_thread(lambda: self._quarantine.select(wanted))
             # Large items are listed without their points, which are wanted here. The newest is written last, and wins.
             whole = [one if one.place.is_whole else await self._whole(one) for one in reversed(found)]
-            tried = await self._try(whole, tidy=not cursor)
+            tried = await self._try([one for one in whole if one is not None], tidy=not cursor)
         reasons = tuple(dict.fromkeys(reason for _, reason in tried.refused))[:_MAX_REASONS]
         return ReplayOutcome(len(tried.stored), len(tried.refused), reasons, cursor)
 
-    async def _whole(self, kept: Kept) -> Kept:
+    async def _whole(self, kept: Kept) -> Kept | None:
         return await _in_thread(lambda: self._quarantine.whole(kept.place))
 
     async def _try(self, items: Sequence[Kept], *, tidy: bool = True) -> _Tried:
@@ -170,7 +171,9 @@ def set_aside_files(directory: Path) -> tuple[SetAsideFile, ...]:
     """The files of the data directory that were set aside because they could not be opened, the newest first."""
     found = []
     for path in directory.glob("*.broken-*"):
-        if not path.name.endswith(("-wal", "-shm", ".wal")):
+        with suppress(FileNotFoundError):
+            if path.name.endswith(("-wal", "-shm", ".wal")):
+                continue
             status = path.stat()
             found.append(SetAsideFile(str(path), status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)))
     return tuple(sorted(found, key=lambda one: one.time, reverse=True))[:_MAX_FILES]

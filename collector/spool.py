@@ -245,7 +245,9 @@ class Spool:
             try:
                 wait = await self._deliver_next(destination)
             except sqlite3.Error as error:
-                logger.warning("the spool's file cannot be used; delivery waits", extra={"reason": str(error)})
+                if self.statistics.trouble != str(error):  # told once, not every second onto a full disk
+                    self.statistics.trouble = str(error)
+                    logger.warning("the spool's file cannot be used; delivery waits", extra={"reason": str(error)})
                 wait = _POLL
             except Exception:
                 logger.exception("delivery failed; it goes on in a second")

@@ -5,29 +5,31 @@ from __future__ import annotations
 from dashboards.panels import QuarantinePanel
 from dashboards.units import format_value
 from dashboards.views import QuarantineView, RefusedRow
-from telemetry.points import Point
-from telemetry.quarantine import QuarantinePage
+from telemetry.quarantine import QuarantinedItem, QuarantinePage
 
 _MAX_TEXT = 300  # characters
 
 
 def quarantine_view(panel: QuarantinePanel, page: QuarantinePage) -> QuarantineView:
     """The newest items, and how many there are in all."""
-    items = "1 item" if page.count == 1 else f"{page.count:,} items"
+    items, verb = ("1 item", "was") if page.count == 1 else (f"{page.count:,} items", "were")
     return QuarantineView(
         panel.title,
-        f"{items}, {format_value(page.size, 'bytes')}" if page.count else "",
-        tuple(
-            RefusedRow(one.id, one.time, one.source, "" if one.point is None else _named(one.point), _short(one.reason))
-            for one in page.items
-        ),
+        f"{items}, {format_value(page.size, 'bytes')}, {verb}" if page.count else "",
+        tuple(RefusedRow(one.id, one.time, one.source, _what(one), _short(one.reason)) for one in page.items),
         tuple((one.path, format_value(one.size, "bytes"), one.time) for one in page.files),
+        f"{page.unkept:,} more were refused since the start and not kept: there was no room." if page.unkept else "",
     )
 
 
-def _named(point: Point) -> str:
+def _what(item: QuarantinedItem) -> str:
+    point = item.point
+    if point is None:
+        return format_value(item.size, "bytes")
     return _short(", ".join([point.measurement, *(f"{name}={value}" for name, value in point.tags)]))
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+    short = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+    # What has no shape of its own (ends of lines, directions, halves of characters) is told by its number.
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in short)

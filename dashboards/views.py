@@ -163,13 +163,14 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineView:
-    """`files` are those that were set aside: path, size and when."""
+    """`files` are those that were set aside: path, size and when; `unkept` says how many could not be kept."""
 
     kind = "quarantine"
     title: str
     total: str
     rows: tuple[RefusedRow, ...]
     files: tuple[tuple[str, str, datetime], ...]
+    unkept: str = ""
 
 
 PanelView = ServicesView | StatView | ChartView | BarsView | ProbesView | FactsView | QuarantineView

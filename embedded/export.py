@@ -29,7 +29,7 @@ from embedded.reader_pool import ReaderPool
 from embedded.selection import Selected, select
 from embedded.sql import TABLES, text_literal
 from telemetry.cells import guarded, quoted
-from telemetry.errors import InvalidQuery
+from telemetry.errors import InvalidQuery, StoreUnavailable
 from telemetry.points import Tags
 from telemetry.ports import DEFAULT_DEADLINE, TableForm
 from telemetry.schema import FieldType, Measurement, Registry
@@ -116,6 +116,8 @@ class PreparedExport:
                     with closing(pieces_of(written[0])) as pieces:
                         while piece := await asyncio.to_thread(next, pieces, b""):
                             yield piece
+                except OSError as error:
+                    raise StoreUnavailable(f"the export cannot be written: {error.strerror or error}") from error
                 finally:
                     for file in written:  # also where nobody waited for it any more
                         file.unlink(missing_ok=True)

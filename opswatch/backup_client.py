@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
@@ -26,13 +27,13 @@ from opswatch.backup_manifest import (
     parse_manifest,
 )
 from opswatch.data_directory import DataDirectory, write_atomically
-from opswatch.export_client import ServerAddress, server_for
 from opswatch.restore import Stage
+from opswatch.server_client import server_of
 from opswatch.settings import Settings
 from telemetry.errors import BackupError, ServerError
 
 # The copy of a large store takes its time before the first byte of it comes.
-_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=3_600)
+_SILENCE = timedelta(hours=1)
 _READ = 1 << 20
 
 
@@ -47,17 +48,11 @@ class BackupRequest:
 async def fetch_backup(settings: Settings, request: BackupRequest, stage: Stage) -> Manifest:
     """Make a backup in a new or empty folder. Raises BackupError for the folder, ServerError for the server."""
     _check_target(request.target, settings)
-    async with server_for(settings) as address, aiohttp.ClientSession(timeout=_PATIENCE) as session:
-        headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
-        parameters = {"with_keys": "true" if request.with_keys else "false"}
+    async with server_of(settings, silence=_SILENCE) as server:
         stage("copying", 0)
-        try:
-            async with session.post(f"{address.url}/api/v1/backup", params=parameters, headers=headers) as answer:
-                if answer.status != 200:
-                    raise ServerError(await _refusal(answer))
-                return await _receive(answer, request.target, stage)
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            raise _unreachable(address, error) from error
+        parameters = [("with_keys", "true" if request.with_keys else "false")]
+        async with server.asked("POST", "/api/v1/backup", parameters) as answer:
+            return await _receive(answer, request.target, stage)
 
 
 async def _receive(answer: aiohttp.ClientResponse, target: Path, stage: Stage) -> Manifest:
@@ -183,21 +178,3 @@ def _filling(target: Path) -> Iterator[None]:
         if not was_there:
             target.rmdir()
         raise
-
-
-async def _refusal(answer: aiohttp.ClientResponse) -> str:
-    try:
-        message = str((await answer.json())["error"]["message"])
-    except (ValueError, KeyError, TypeError, aiohttp.ClientError):
-        message = answer.reason or "no reason given"
-    hint = "; set OPSWATCH_TOKEN to an admin's token of that server" if answer.status in {401, 403} else ""
-    if answer.status == 404:
-        hint = "; it may be of a version without backups"
-    return f"{answer.url.host}:{answer.url.port} answered {answer.status}: {message}{hint}"
-
-
-def _unreachable(address: ServerAddress, error: Exception) -> ServerError:
-    return ServerError(
-        f"the server at {address.url} could not be asked, or ended early: {str(error) or type(error).__name__};"
-        " check OPSWATCH_URL, or unset it to back up the local data"
-    )

@@ -34,7 +34,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 }
 # What looks like one of our tokens or an Authorization header never reaches a log, whoever logged it.
 _SECRETS = re.compile(r"(?i)(\b(?:bearer|token|basic)\s+|\bopw_)[A-Za-z0-9._~+/=-]{12,}", re.ASCII)
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def log_fields(record: logging.LogRecord, event_id: str) -> dict[str, Any]:

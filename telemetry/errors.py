@@ -15,12 +15,13 @@
     ├── PointRejected             one point that the schema registry cannot take; its neighbours go on
     ├── QueryTimedOut             the deadline of a query passed; the engine was told to stop
     ├── StoreUnavailable          a store cannot take or give anything at the moment; a retry makes sense
-    │   └── StoreDamaged          its file is no store, or broken: it is to be set aside
+    │   ├── StoreDamaged          its file is no store, or broken: it is to be set aside
     │   └── DiskLow               there is not enough room on the disk for work that can wait
     ├── SpoolFull                 a point could not be acknowledged: the buffer on disk cannot take it
     ├── ListenError               the address cannot be listened on: in use, not ours, not allowed
     ├── ServerError               a command asked a server, and it could not be reached or refused
     ├── BackupError               a backup cannot be made there, or is not whole and cannot be restored
+    ├── OutputError               a command cannot write what it was asked for
     └── DataDirectoryError        the data directory cannot be used
         ├── DataDirectoryInUse    another process holds its LOCK
         └── DataDirectoryTooNew   a later version of OpsWatch wrote it
@@ -162,6 +163,10 @@ class ServerError(OpsWatchError):
 
 class BackupError(OpsWatchError):
     code = "backup"
+
+
+class OutputError(OpsWatchError):
+    code = "output"
 
 
 class DataDirectoryError(OpsWatchError):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from telemetry.points import Point
 
+SOURCES = ("push", "spool", "store")  # who refuses
 MAX_LISTED = 1_000  # items of one page of the list, and of one step of a replay of many
 
 
@@ -19,7 +20,7 @@ class QuarantinedItem:
 
     id: str
     time: datetime | None
-    source: str  # `push`, `spool` or `store`: who refused it
+    source: str  # one of SOURCES; what else stands in a file is told as it is
     reason: str
     size: int
     point: Point | None
@@ -52,6 +53,7 @@ class QuarantinePage:
     cursor: str
     count: int
     size: int
+    unkept: int = 0  # refused since start, and only counted: there was no room
     files: tuple[SetAsideFile, ...] = ()
 
 

@@ -97,6 +97,11 @@ def format_instant(instant: int) -> str:
     return text + "Z"
 
 
+def format_any_instant(instant: int) -> str:
+    """As `format_instant`; beyond 64 bits, where there is no calendar, the number."""
+    return format_instant(instant) if -(2**63) <= instant < 2**63 else str(instant)
+
+
 def duration_nanoseconds(duration: timedelta) -> int:
     """A duration in whole nanoseconds."""
     return (duration // timedelta(microseconds=1)) * 1000

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from opswatch.cli import backups, configure, doctor, exports, reports, running, tokens
+from opswatch.cli import backups, configure, doctor, exports, quarantine, reports, running, tokens
 from opswatch.log_record import inert
 from telemetry.errors import ConfigurationError, OpsWatchError
 
@@ -42,7 +42,7 @@ def options(
     del version
 
 
-for module in (running, configure, exports, reports, tokens, backups, doctor):
+for module in (running, configure, exports, reports, quarantine, tokens, backups, doctor):
     module.register(app)
 
 
@@ -60,6 +60,11 @@ def main() -> None:
         # `opswatch export | head`: the reader has enough, which is no error.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # A disk that is full, a file that is not ours: whoever reads this needs its name, not where we were.
+        named = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(inert(f"opswatch: {named}{error.strerror or error}") + "\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,17 @@ import csv
 import io
 import random
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.export import cut_reason
+from api.export import SAMPLES_HEADER, cut_reason
 from telemetry.cells import guarded
 from telemetry.errors import StoreUnavailable
 from telemetry.points import Point
@@ -295,3 +297,100 @@ async def test_a_client_that_reads_nothing_is_waited_for_and_then_let_go(tmp_pat
         writer.close()
 
     assert reader.given < 2_000  # some megabytes of socket buffers, not the whole store
+
+
+# By the store's engine, and while the disk is low
+
+
+async def test_whoever_shows_progress_is_told_how_many_samples_come(world: World) -> None:
+    """In a header, for every format; a limit counts."""
+    await world.write(*(load(number) for number in range(50)))
+    for path in ("export.csv", "export.parquet"):
+        whole = await world.get(f"/api/v1/{path}", measurement="system")
+        part = await world.get(f"/api/v1/{path}", measurement="system", limit="7")
+        assert (whole.headers[SAMPLES_HEADER], part.headers[SAMPLES_HEADER]) == ("50", "7")
+
+
+def load(number: int) -> Point:
+    return Point.of("system", {"host": "h1"}, {"load1": float(number)}, NOW_NS - number * SECOND - 1)
+
+
+async def test_parquet_over_http_is_a_whole_file(world: World) -> None:
+    """Under its name and type, in both shapes; windows are refused with the way out."""
+    await world.write(*(load(number) for number in range(50)))
+    for shape in ("long", "wide"):
+        parameters = {"measurement": "system", "shape": shape}
+        url = f"{world.url}/api/v1/export.parquet"
+        async with world.session.get(url, params=parameters, headers=world.bearer()) as answer:
+            content = await answer.read()
+        assert (content[:4], content[-4:]) == (b"PAR1", b"PAR1")
+        assert answer.headers["Content-Type"] == "application/vnd.apache.parquet"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="system.parquet"'
+    status, field, message = await world.refusal("/api/v1/export.parquet", measurement="system", every="5m")
+
+    assert (status, field) == (400, "every")
+    assert "export.csv" in message
+
+
+async def test_a_disk_that_is_low_refuses_exports_until_room_is_back(world: World) -> None:
+    """503 with Retry-After and how the disk stands; series are answered all the same."""
+    await world.write(load(1))
+    world.disk.free = 100
+    for path in ("export.csv", "export.parquet"):
+        answer = await world.get(f"/api/v1/{path}", measurement="system")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        assert "exports are refused while the disk is low" in (await answer.json())["error"]["message"]
+    assert (await world.get("/api/v1/series", measurement="system")).status == 200
+    world.disk.free = 50_000_000_000
+    world.clock.advance(timedelta(seconds=2))
+
+    assert (await world.get("/api/v1/export.csv", measurement="system")).status == 200
+
+
+async def test_a_parquet_file_that_would_use_up_the_reserve_is_refused_before_it_is_written(world: World) -> None:
+    """The engine writes it whole; CSV is written in parts, and passes."""
+    await world.write(*(load(number) for number in range(100)))
+    world.disk.free = 1_000_000_000 + 1_000
+    answer = await world.get("/api/v1/export.parquet", measurement="system")
+
+    assert answer.status == 503
+    assert "exports of this size need 0.0 MB of the disk" in (await answer.json())["error"]["message"]
+    assert (await world.get("/api/v1/export.csv", measurement="system")).status == 200
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """An export whose disk is full after the first piece."""
+
+    samples: int = 7
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        yield b"first piece"
+        raise StoreUnavailable("the export cannot be written:\nNo space left on device")
+
+
+class BreakingExporter:
+    async def prepare(self, query: object, form: object, *, unlimited: bool) -> Breaking:
+        return Breaking()
+
+
+@pytest.fixture
+async def breaking(tmp_path: Path) -> AsyncGenerator[World]:
+    async with running(tmp_path, change=lambda doors: replace(doors, exporter=BreakingExporter())) as one:  # type: ignore[arg-type]
+        yield one
+
+
+async def test_csv_that_breaks_in_the_middle_ends_with_a_line_that_says_so(breaking: World) -> None:
+    """One line, whatever the reason looks like."""
+    answer = await breaking.get("/api/v1/export.csv", measurement="system")
+    expected = "first piece# incomplete: the export cannot be written: No space left on device\r\n"
+
+    assert await answer.text() == expected
+
+
+async def test_parquet_that_breaks_in_the_middle_is_cut_off(breaking: World, caplog: pytest.LogCaptureFixture) -> None:
+    """There is no line to say it in: the client sees that the answer did not end; the log says it in a line."""
+    with pytest.raises(ClientPayloadError):
+        await breaking.get("/api/v1/export.parquet", measurement="system")
+
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)]

@@ -52,6 +52,11 @@ TABLE = {
     "GET /api/v1/stream": for_viewers(),
     "POST /api/v2/write": for_operators(204),
     "POST /api/v1/backup": for_admins(),
+    "GET /api/v1/quarantine": for_viewers(),
+    "GET /api/v1/quarantine/{id}": for_viewers(404),
+    "POST /api/v1/quarantine/{id}/replay": for_operators(404),
+    "POST /api/v1/quarantine/replay": for_operators(400),
+    "DELETE /api/v1/quarantine/{id}": for_operators(404),
     "GET /api/v1/tokens": for_admins(),
     "POST /api/v1/tokens": for_admins(400),
     "DELETE /api/v1/tokens/{name}": for_admins(404),
@@ -85,7 +90,7 @@ async def statuses(world: World, method: str, path: str) -> Expected:
 
 
 def filled(path: str) -> str:
-    return path.replace("{name}", "nobody").replace("{path}", "nothing.js")
+    return path.replace("{name}", "nobody").replace("{id}", "20261124-000000000000").replace("{path}", "nothing.js")
 
 
 async def test_every_route_is_in_the_table(world: World) -> None:

@@ -240,3 +240,40 @@ async def test_what_cannot_be_acknowledged_is_to_be_sent_again(full: World) -> N
 
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert "disk is full" in body["message"]
+
+
+async def test_a_body_of_new_text_fields_leaves_one_example_of_each(world: World) -> None:
+    """Written together, and none of them twice: a body of thousands of names costs one write."""
+    names = [f"state_{number}" for number in range(3_000)]
+    body = "orders,shop=a total=1," + ",".join(name + '="open"' for name in names) + f" {NOW_NS}"
+    first = await push(world, body)
+    second = await push(world, body)
+    kept = await quarantined(world)
+
+    assert (first[0], second[0]) == (204, 204)
+    assert sorted(name for one in kept for name in one["fields"]) == sorted(names)
+    assert await stored(world, "orders") == {"total": [1.0]}
+
+
+async def test_a_low_disk_is_told_before_the_body_is_read(world: World) -> None:
+    """503 with Retry-After in InfluxDB's shape; nothing is kept, nothing goes to quarantine, and it ends by itself."""
+    world.disk.free = 100
+    headers = {"Authorization": f"Token {world.tokens['operator']}"}
+    async with world.session.post(world.url + "/api/v2/write", data=b"not even a line", headers=headers) as answer:
+        body = await answer.json()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert body["code"] == "disk_low"
+    assert "storage.disk_reserve" in body["message"]
+    assert await quarantined(world) == []
+    world.disk.free = 50_000_000_000
+    world.clock.advance(timedelta(seconds=2))
+
+    assert await push(world, f"orders,shop=a total=1 {NOW_NS}") == (204, {})
+
+
+@pytest.mark.parametrize("unit", ["ns", "s"])
+async def test_times_beyond_any_calendar_are_refused_not_a_failure(world: World, unit: str) -> None:
+    """As InfluxDB refuses them: the line is none, or it is outside of what is kept."""
+    for number in (2**63 - 1, -(2**63), 2**62, -(2**62)):
+        status, error = await push(world, f"orders,shop=a total=1 {number}", path=f"/api/v2/write?precision={unit}")
+        assert status in {400, 422}, error

@@ -1,12 +1,8 @@
 """`opswatch report`: from a server, and from the store alone; as text, JSON, CSV and one file."""
 
-import asyncio
 import csv
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,29 +10,7 @@ import pytest
 from opswatch.report_text import report_text
 from tests.api.world import World, running
 from tests.dashboards.reports.fortnight import fill
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-@dataclass
-class Finished:
-    code: int
-    output: str
-    complaint: str
-
-
-async def opswatch(folder: Path, *arguments: str, **environment: str) -> Finished:
-    """The command as a process in this folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPSWATCH_", "LOG_"))}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "opswatch.cli.main", *arguments),
-        cwd=folder,
-        env=kept | {"PYTHONPATH": str(ROOT), "OPSWATCH_LISTEN": "127.0.0.1:0"} | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, complaint = await process.communicate()
-    return Finished(process.returncode or 0, output.decode(), complaint.decode())
+from tests.opswatch.process import opswatch
 
 
 @pytest.fixture

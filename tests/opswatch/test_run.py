@@ -205,6 +205,15 @@ def test_a_port_in_use_is_named_with_a_way_out(directory: Path, tmp_path: Path) 
     assert "Traceback" not in result.stderr
 
 
+def test_a_folder_that_cannot_be_written_is_named(directory: Path) -> None:
+    """Whatever the system says of a file: its name and the reason, not a traceback."""
+    result = run(directory, "run", OPSWATCH_DATA_DIR="/proc/sys/opswatch")
+
+    assert result.returncode == 1
+    assert "/proc/sys/opswatch" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_wrong_configuration_ends_with_every_fault_and_exit_code_2(directory: Path) -> None:
     """F1: file, line, column, field and the near miss, all at once."""
     (directory / "opswatch.yaml").write_text(
@@ -337,19 +346,22 @@ def test_the_log_is_on_stderr_and_in_the_file_as_json(directory: Path) -> None:
 def test_every_command_explains_itself_with_an_example(directory: Path) -> None:
     """`--help` says what a command does, and shows one call."""
     listing = run(directory, "--help").stdout
-    for name in (
+    commands = (
         "run",
         "init",
         "add",
         "check-config",
         "collect",
         "export",
+        "report",
+        "quarantine",
         "token",
         "doctor",
         "schema",
         "backup",
         "restore",
-    ):
+    )
+    for name in commands:
         assert re.search(rf"^  {name}\b", listing, re.MULTILINE), name
-        if name != "token":
+        if name not in {"token", "quarantine"}:
             assert "opswatch " + name in run(directory, name, "--help").stdout
