@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -46,7 +46,7 @@ from telemetry.series import (
     Window,
 )
 from telemetry.times import to_datetime
-from tests.oracle import evaluate, values_of
+from tests.oracle import evaluate, stored, values_of
 
 CASES = 2_000
 SECOND = 10**9
@@ -102,34 +102,48 @@ class Case:
 
 
 def samples(case: Case, day: int) -> list[Point]:
-    """At least three series of 50 times, with gaps, duplicates, equal values and resets, in any order."""
+    """At least three series of 50 samples of each field, with gaps, duplicates, equal values and resets."""
     chance = random.Random(case.seed)
     points = []
+    # Pairs that differ, of which some agree in the one tag and some in the other.
+    pairs = [(host, other) for host in chance.sample(HOSTILE, 2) for other in "01"]
     tag_sets = [
-        {TAGS[case.measurement][0]: chance.choice(HOSTILE), TAGS[case.measurement][1]: str(number % 2)}
-        for number in range(chance.randint(3, 4))
+        dict(zip(TAGS[case.measurement], pair, strict=True)) for pair in chance.sample(pairs, chance.randint(3, 4))
     ]
     if chance.random() < 0.3:
         tag_sets.append({TAGS[case.measurement][1]: "only"})
     for tags in tag_sets:
         moment, value = chance.randint(0, 3_600), chance.randint(0, 1_000)
-        for _ in range(50):
+        without = set(chance.sample(range(60), 10))  # times at which a field is missing
+        for number in range(60):
             moment += chance.choice([1, 10, 30, 60, 60, 400, 4_000 if chance.random() < 0.2 else 60])
             value = chance.randint(0, 10) if chance.random() < 0.05 else value + chance.randint(-5, 90)
             fields: dict[str, float] = {
-                name: int(abs(value) + number) for number, name in enumerate(MEASUREMENTS[case.measurement])
+                name: int(abs(value) + place) for place, name in enumerate(MEASUREMENTS[case.measurement])
             }
             if case.measurement == "cpu":
-                fields = {name: number / 7 for name, number in fields.items()}
+                fields = {name: whole / 7 for name, whole in fields.items()}
             if case.measurement == "probe":
                 fields["state"] = int(abs(value)) % 4
-            if chance.random() < 0.2:
+            if number in without:
                 del fields[chance.choice(list(fields))]
             points.append(Point.of(case.measurement, tags, fields, day + moment * SECOND + chance.randint(0, 2)))
             if chance.random() < 0.1:  # the same time twice: the later value wins
-                again = {name: int(number) + 1 for name, number in fields.items()}
+                again = {name: int(old) + 1 for name, old in fields.items()}
                 points.append(Point.of(case.measurement, tags, again, points[-1].time))
     return points
+
+
+def note_samples(points: list[Point]) -> None:
+    """Count what the samples of a case are like, which every case must be."""
+    series = stored(points)
+    full = [samples for samples in series.values() if len(samples) >= 50]
+    times = [sorted(samples.items()) for samples in series.values()]
+    seen["cases with three series of 50"] += len(full) >= 3 and len({(one.tags) for one in series}) >= 3
+    seen["cases with a gap"] += any(b - a > 600 * SECOND for one in times for (a, _), (b, _) in pairwise(one))
+    seen["cases with a reset"] += any(y < x for one in times for (_, x), (_, y) in pairwise(one))  # type: ignore[operator]
+    written = [(point.tags, point.time) for point in points]
+    seen["cases with a time written twice"] += len(set(written)) < len(written)
 
 
 FUNCTIONS = st.lists(st.sampled_from(Function), min_size=1, max_size=2, unique=True).map(tuple)
@@ -282,6 +296,7 @@ def test_the_store_answers_as_the_oracle_does(world: World, case: Case) -> None:
 
     actual, levels = world.run(ask())
     note(case, levels)
+    note_samples(points)
     early, late = parted(case, points)
     expected = evaluate(early[::2] + early[1::2] + late, asked)
     assert same(expected, actual), f"\n{plain(expected)}\n{plain(actual)}"
@@ -297,6 +312,8 @@ def test_the_cases_have_shown_every_operator_and_seams() -> None:
     words += [f"level {level}" for level in ("raw", "5m", "1h")] + ["across a seam", "top", "grouped"]
     words += [f"predicate {kind.__name__}" for kind in (AllOf, Not, Equals, OneOf, Matches, Exists)]
     print(dict(seen))  # pytest -rP shows it
+    assert seen["cases with three series of 50"] == sum(seen[f"measurement {name}"] for name in MEASUREMENTS)
+    words += [f"cases with a {what}" for what in ("gap", "reset", "time written twice")]
     assert {word: seen[word] for word in words if seen[word] < 50} == {}
 
 
