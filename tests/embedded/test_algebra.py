@@ -114,8 +114,8 @@ def samples(case: Case, day: int) -> list[Point]:
         tag_sets.append({TAGS[case.measurement][1]: "only"})
     for tags in tag_sets:
         moment, value = chance.randint(0, 3_600), chance.randint(0, 1_000)
-        without = set(chance.sample(range(60), 10))  # times at which a field is missing
-        for number in range(60):
+        without = set(chance.sample(range(54), 4))  # times at which a field is missing
+        for number in range(54):
             moment += chance.choice([1, 10, 30, 60, 60, 400, 4_000 if chance.random() < 0.2 else 60])
             value = chance.randint(0, 10) if chance.random() < 0.05 else value + chance.randint(-5, 90)
             fields: dict[str, float] = {
