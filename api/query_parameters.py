@@ -45,7 +45,7 @@ PARAMETERS = (
     Parameter("field", "A field of it; all when none is given", repeatable=True),
     Parameter(
         "where",
-        "tag:value, tag|:one|other or tag~:regex (RE2), or with ! not so as tag!:value; tag: is not there; all must hold",
+        "tag:value, tag|:one|other or tag~:regex (RE2); with ! not so, as tag!:value; tag: is not there; all must hold",
         repeatable=True,
     ),
     Parameter("start", "RFC 3339, unix seconds, or relative as -1h (the default)"),

@@ -51,6 +51,7 @@ TABLE = {
     "GET /api/v1/reports/{name}": for_viewers(404),
     "GET /api/v1/stream": for_viewers(),
     "POST /api/v2/write": for_operators(204),
+    "GET /ping": for_viewers(204),
     "GET /api/v1/tokens": for_admins(),
     "POST /api/v1/tokens": for_admins(400),
     "DELETE /api/v1/tokens/{name}": for_admins(404),

@@ -57,7 +57,7 @@ HOSTILE = ["a", "b", "it's", 'say "x"', "new\nline", "back\\slash", "comma,=", "
 MEASUREMENTS = {
     "net": ("bytes_recv", "bytes_sent"),
     "cpu": ("usage_idle", "usage_user"),
-    "probe": ("down_s", "state", "up_s"),
+    "probe": ("state", "down_s", "up_s"),
 }
 TAGS = {"net": ("host", "interface"), "cpu": ("host", "cpu"), "probe": ("host", "probe")}
 seen: Counter[str] = Counter()
@@ -147,7 +147,15 @@ def note_samples(points: list[Point]) -> None:
 
 
 FUNCTIONS = st.lists(st.sampled_from(Function), min_size=1, max_size=2, unique=True).map(tuple)
-STEPS = st.sampled_from([7, 60, 300, 300, 600, 900, *[3_600] * 5, 7_200, 86_400]).map(lambda step: step * SECOND)
+# What levels keep of a measurement's first field: of half the cases, so that enough of them are answered from levels.
+KEPT = {
+    "net": (Function.INCREASE, Function.LAST, Function.COUNT, Function.RATE),
+    "cpu": (Function.MIN, Function.MAX, Function.SUM, Function.MEAN),
+    "probe": (Function.MIN, Function.MAX, Function.LAST, Function.COUNT),
+}
+STEPS = st.sampled_from([7, 60, 300, 600, 900, 900, 1_800, *[3_600] * 3, 7_200, 7_200, 86_400]).map(
+    lambda step: step * SECOND
+)
 ORIGINS = st.sampled_from([0] * 8 + [300 * SECOND, 1_800 * SECOND, 11 * SECOND])
 SHARES = st.lists(st.sampled_from([0.0, 0.07, 0.5, 0.95, 0.99, 1.0]), min_size=1, max_size=3, unique=True).map(tuple)
 WINDOWS = st.builds(Window, STEPS, FUNCTIONS, ORIGINS)
@@ -195,6 +203,11 @@ def cases(draw: st.DrawFn) -> Case:
     if windowed and draw(st.sampled_from([False] * 6 + [True])):  # one window over just the range, whatever that is
         start, length = start // 300 * 300, max(300, length // 300 * 300)
         shape = replace(shape, step=length * SECOND, origin=start * SECOND)
+    fields = draw(st.just(()) | st.just(MEASUREMENTS[measurement][:1]))
+    if isinstance(shape, Window) and seed % 2:
+        kept = KEPT[measurement]
+        shape = replace(shape, functions=tuple({kept[list(Function).index(one) % 4]: one for one in shape.functions}))
+        fields = MEASUREMENTS[measurement][:1]
     return Case(
         seed=seed,
         measurement=measurement,
@@ -202,7 +215,7 @@ def cases(draw: st.DrawFn) -> Case:
         start=start,
         length=length,
         where=draw(PREDICATES),
-        fields=draw(st.just(()) | st.just(MEASUREMENTS[measurement][:1])),
+        fields=fields,
         group_by=group_by,
         top=None if isinstance(shape, Raw) else draw(st.none() | st.integers(1, 3)),
         rolled_up_at=draw(
@@ -246,6 +259,8 @@ def note(case: Case, levels: set[str]) -> None:
     if case.group_by is not None and not isinstance(shape, Quantile):
         words.append(f"grouped by {case.group_by.function or 'what is natural'}")
     words += [f"level {level}" for level in levels]
+    if isinstance(shape, Window) and levels - {"raw"}:
+        words += [f"fn {function} from levels" for function in shape.functions]
     words += [" across a seam"] * (len(levels) > 1)
     words.append(f"predicate {type(case.where).__name__}")
     for word in words:
@@ -308,6 +323,7 @@ def test_the_cases_have_shown_every_operator_and_seams() -> None:
         pytest.skip("the cases did not run, or not all of them")
     words = [shape.__name__.lower() for shape in (Raw, Window, Quantile, Coverage, Latest)]
     words += [f"fn {function}" for function in Function]
+    words += [f"fn {function} from levels" for function in Function if function is not Function.FIRST]
     words += [f"grouped by {function}" for function in GroupFunction]
     words += [f"level {level}" for level in ("raw", "5m", "1h")] + ["across a seam", "top", "grouped"]
     words += [f"predicate {kind.__name__}" for kind in (AllOf, Not, Equals, OneOf, Matches, Exists)]
