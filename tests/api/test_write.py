@@ -180,9 +180,9 @@ async def test_a22_newlines_quotes_and_the_rest_survive_in_tags(world: World) ->
 
     def write() -> None:
         with InfluxDBClient(world.url, world.tokens["operator"], org="any") as client:
-            with client.write_api(write_options=SYNCHRONOUS) as one:
-                one.write("any", record=ClientPoint("orders").tag("shop", hostile).field("total", 1).time(NOW_NS))
-                one.write("any", record=ClientPoint("orders").tag("shop", "two\nlines").field("total", 2).time(NOW_NS))
+            one = client.write_api(write_options=SYNCHRONOUS)
+            one.write("any", record=ClientPoint("orders").tag("shop", hostile).field("total", 1).time(NOW_NS))
+            one.write("any", record=ClientPoint("orders").tag("shop", "two\nlines").field("total", 2).time(NOW_NS))
 
     await asyncio.to_thread(write)
     status, error = await push(world, f"orders,shop={'x' * 70_000} total=3 {NOW_NS}\norders,shop=b total=4 {NOW_NS}")
