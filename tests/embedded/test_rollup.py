@@ -385,11 +385,13 @@ async def test_conservation_over_fourteen_days(tmp_path: Path) -> None:
     kinds = ("up_s", "degraded_s", "down_s")
     states: list[Point] = []
     for service in ("shop", "bank"):
-        moment = START
+        moment, sent_by_now = START, 0
         while moment < START + 14 * DAY:
             spent = dict.fromkeys(kinds, 0.0) | {chance.choice(kinds): 300.0}
             tags = {"service": service, "probe": "http", "kind": "http", "host": "a"}
             states.append(Point.of("probe", tags, {**spent, "state": chance.randint(0, 3)}, moment))
+            sent_by_now = chance.randint(0, 50) if chance.random() < 0.02 else sent_by_now + chance.randint(0, 9)
+            states.append(Point.of("net", {"host": service}, {"bytes_sent": sent_by_now}, moment))
             moment += chance.choice([240, 300, 300, 300, 3_000]) * SECOND
     late = {number for number in range(len(states)) if chance.random() < 0.05}
     waiting: list[Point] = []
@@ -397,12 +399,10 @@ async def test_conservation_over_fourteen_days(tmp_path: Path) -> None:
         async with EmbeddedStore.opened(path, options, BUILT_IN) as store:  # a restart every night
             for quarter in range(4):
                 begin = START + day * DAY + quarter * 6 * HOUR
-                for number, point in enumerate(states):
-                    if begin <= point.time < begin + 6 * HOUR:
-                        if number in late:
-                            waiting.append(point)
-                        else:
-                            await store.write([point])
+                now = [number for number, point in enumerate(states) if begin <= point.time < begin + 6 * HOUR]
+                waiting += [states[number] for number in now if number in late]
+                for one in (now[::2], now[1::2]):  # and not in order of time
+                    await store.write([states[number] for number in one if number not in late])
                 if not 4 <= day < 9:  # it stands still for five days
                     await store.roll_up(to_datetime(begin + 6 * HOUR))
                 if chance.random() < 0.3:
@@ -412,7 +412,7 @@ async def test_conservation_over_fourteen_days(tmp_path: Path) -> None:
         await store.write(waiting)
         await store.roll_up(to_datetime(START + 14 * DAY + 10 * MINUTE))
         assert await store.check_rollups(NOON, to_datetime(START + 15 * DAY)) == 0
-        counts, shares = {}, {}
+        counts, shares, grown = {}, {}, {}
         for step, level in ((7 * MINUTE, "raw"), (FIVE_MINUTES.step, "5m"), (ONE_HOUR.step, "1h")):
             stop = START + 14 * DAY
             covered = await store.read(SeriesQuery("probe", (), START, stop, Coverage(step)))
@@ -422,8 +422,14 @@ async def test_conservation_over_fourteen_days(tmp_path: Path) -> None:
             spent = dict.fromkeys(kinds, 0.0)
             for one in sums.series:
                 spent[one.series.field] += sum(value for value in one.values if value)  # type: ignore[misc]
+            network = SeriesQuery("net", (), START, stop, Window(step, (Function.COUNT, Function.INCREASE)))
+            answer = await store.read(network)
+            assert {part.level for part in answer.segments} == {level}
+            grown[level] = [(one.series, sum(value for value in one.values if value)) for one in answer.series]  # type: ignore[misc]
             shares[level] = (spent["up_s"] + spent["degraded_s"]) / sum(spent.values())
 
-    assert sum(counts["raw"].values()) == 4 * len(states)
+    assert sum(counts["raw"].values()) == 4 * len(states) / 2
+    assert grown["raw"] == grown["5m"] == grown["1h"]
+    assert sum(number for _, number in grown["raw"][::2]) == len(states) / 2
     assert counts["raw"] == counts["5m"] == counts["1h"]
     assert shares["raw"] == shares["5m"] == shares["1h"]
