@@ -241,12 +241,12 @@ class Reconciler:
     def _advance(self, level: Level, now: int) -> bool:
         due = self.due(level, now)
         known = self._ledger.until(level)
+        if known is not None and known >= due:
+            return False
         after = -(2**63) if known is None else known
         row = self._connection.execute(oldest_from(source_table(level), after)).fetchone()
         oldest = row[0] if row else None
         if known is None and oldest is None:
-            return False
-        if known is not None and known >= due:
             return False
         # Over a stretch without samples there is nothing to make.
         start = due if oldest is None else min(due, oldest - oldest % level.step)

@@ -287,7 +287,7 @@ def same(expected: list[SeriesSamples], actual: tuple[SeriesSamples, ...]) -> bo
     return True
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_500)
 @settings(max_examples=CASES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_the_store_answers_as_the_oracle_does(world: World, case: Case) -> None:
