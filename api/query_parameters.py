@@ -43,7 +43,11 @@ _COVERAGE = "coverage"
 PARAMETERS = (
     Parameter("measurement", "What: cpu, mem, disk, net, system, probe, ... (see /api/v1/schema)", required=True),
     Parameter("field", "A field of it; all when none is given", repeatable=True),
-    Parameter("where", "tag:value, tag!:value or tag~:regex (RE2); all must hold", repeatable=True),
+    Parameter(
+        "where",
+        "tag:value, tag|:one|other or tag~:regex (RE2); with ! not so, as tag!:value; tag: is not there; all must hold",
+        repeatable=True,
+    ),
     Parameter("start", "RFC 3339, unix seconds, or relative as -1h (the default)"),
     Parameter("stop", "as start, not included; now when not given"),
     Parameter("every", "one value per window of this length, as 5m; range: one window from start to stop"),

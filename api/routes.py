@@ -131,6 +131,7 @@ ROUTE_TABLE: tuple[Route, ...] = (
         (_PRECISION, _BUCKET, _ORG),
         status=204,
     ),
+    Route("GET", "/ping", write.answer_ping, _VIEWER, "204, for InfluxDB's clients", None, status=204),
     Route(
         "GET",
         "/api/v1/quarantine",

@@ -39,6 +39,11 @@ async def write_points(request: web.Request) -> web.StreamResponse:
     return web.Response(status=204)
 
 
+async def answer_ping(_: web.Request) -> web.StreamResponse:
+    """`GET /ping`: what InfluxDB's clients ask before they write."""
+    return web.Response(status=204)
+
+
 def _precision(request: web.Request) -> str:
     precision = request.query.get("precision") or "ns"
     if precision not in _PRECISIONS:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from collector.line_protocol import Line, Value, parse_lines, shown
+from collector.line_protocol import Faults, Line, Part, Value, parse_in_parts
 from collector.quarantine import Quarantine
 from collector.series_budget import SeriesBudget
 from telemetry.clock import Clock
@@ -25,8 +25,8 @@ from telemetry.times import duration_nanoseconds, format_any_instant, format_dur
 
 OWN_PREFIX = "opswatch_"  # what OpsWatch says of itself, nobody else says
 MAX_AHEAD = timedelta(days=1)
-_CHUNK = 5_000  # points that are acknowledged together
 _AT_ONCE = 2  # bodies that are worked on; the others wait
+_PARTS_KEPT = 4  # of a body whose lines are all checked before the first is kept; larger ones are parsed twice
 _MAX_KEPT = 10_000  # refused points of one body that go to quarantine with their reasons
 
 
@@ -57,11 +57,14 @@ class IntakeStatistics:
 
 @dataclass(slots=True)
 class _Sorted:
+    """What became of a body so far; `points`, `learned` and `left_out` are those of its present part."""
+
     points: list[Point] = field(default_factory=list)
+    learned: dict[str, Measurement] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     dropped: int = 0
-    learned: dict[str, Measurement] = field(default_factory=dict)
     left_out: list[Refused] = field(default_factory=list)
+    accepted: int = 0
 
     def refuse(self, point: Point, reason: str) -> None:
         self.dropped += 1
@@ -98,16 +101,18 @@ class Intake:
         quarantine with their reasons. Raises StoreUnavailable.
         """
         async with self._places:
-            lines, bad = await asyncio.to_thread(parse_lines, body.decode("utf-8", "replace"), precision)
-            if bad:
+            text = body.decode("utf-8", "replace")
+            faults, parts = await asyncio.to_thread(_checked, text, precision)
+            if faults.count:
                 self.statistics.unparseable_bodies += 1
-                return IntakeOutcome(unparseable=shown(bad))
-            found = _Sorted()
-            for start in range(0, len(lines), _CHUNK):
-                self._sort_out(lines[start : start + _CHUNK], found)
-                await asyncio.sleep(0)  # a large body must not keep everybody else waiting
-            await self._note(found)
-            return await self._keep(found)
+                return IntakeOutcome(unparseable=faults.shown())
+            found, waiting = _Sorted(), iter(parts)
+            while (part := await asyncio.to_thread(next, waiting, None)) is not None:
+                trouble = await self._keep(part.lines, found)
+                if trouble:
+                    # Those before are acknowledged; sent again, they overwrite themselves.
+                    return IntakeOutcome(found.accepted, unavailable=trouble)
+            return await self._finish(found)
 
     async def admit(self, point: Point) -> Point:
         """A point that was refused before, as it may be kept now. Raises PointRejected, StoreUnavailable."""
@@ -125,22 +130,25 @@ class Intake:
         if found.left_out:
             await asyncio.to_thread(self._quarantine.add, found.left_out, "push")
 
-    async def _keep(self, found: _Sorted) -> IntakeOutcome:
-        accepted = 0
-        for start in range(0, len(found.points), _CHUNK):
-            chunk = found.points[start : start + _CHUNK]
-            outcome = await self._writer.write(chunk)
-            if outcome.status not in {WriteStatus.OK, WriteStatus.PARTIAL}:
-                # Those before are acknowledged; sent again, they overwrite themselves.
-                return IntakeOutcome(accepted, unavailable=outcome.message or "points cannot be kept at the moment")
-            found.dropped += len(outcome.refused)
-            accepted += len(chunk) - len(outcome.refused)
+    async def _keep(self, lines: Sequence[Line], found: _Sorted) -> str:
+        """Acknowledge what can be kept of a part; what keeps it from being acknowledged, if anything does."""
+        found.points, found.learned, found.left_out = [], {}, []
+        self._sort_out(lines, found)
+        await self._note(found)
+        outcome = await self._writer.write(found.points)
+        if outcome.status not in {WriteStatus.OK, WriteStatus.PARTIAL}:
+            return outcome.message or "points cannot be kept at the moment"
+        found.dropped += len(outcome.refused)
+        found.accepted += len(found.points) - len(outcome.refused)
+        return ""
+
+    async def _finish(self, found: _Sorted) -> IntakeOutcome:
         if found.refused:
             await asyncio.to_thread(self._quarantine.add, found.refused, "push")
-        self.statistics.accepted_points += accepted
+        self.statistics.accepted_points += found.accepted
         self.statistics.refused_points += found.dropped
         reason = f"{found.refused[0].reason} dropped={found.dropped}" if found.refused else ""
-        return IntakeOutcome(accepted, found.dropped, refused=reason)
+        return IntakeOutcome(found.accepted, found.dropped, refused=reason)
 
     def _sort_out(self, lines: Sequence[Line], found: _Sorted) -> None:
         now = from_datetime(self._clock.now())
@@ -213,6 +221,16 @@ class Intake:
         measurement = self._registry.get(point.measurement)
         assert measurement is not None
         self._budget.check(measurement, point.tags)
+
+
+def _checked(text: str, precision: str) -> tuple[Faults, Iterable[Part]]:
+    """The faults of a whole body, and its parts, which are parsed again if they are many: memory is bounded."""
+    faults, kept, count = Faults(), list[Part](), 0
+    for part in parse_in_parts(text, precision):
+        faults.add(part.bad)
+        count += 1
+        kept = [*kept, part] if count <= _PARTS_KEPT else []
+    return faults, kept if count <= _PARTS_KEPT else parse_in_parts(text, precision)
 
 
 def _number(value: Value) -> FieldValue:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from telemetry.points import Tags
 
 PRECISIONS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 MAX_KEY_LENGTH = 65_535  # bytes of measurement and tags
+MAX_LINE_LENGTH = 2_097_152  # characters; a string field of InfluxDB's is half as long at most
 MAX_QUOTED = 500  # characters of a line that a fault quotes
+MAX_TOLD = 1_600  # bad lines whose faults are told; the others are counted
+PART_LINES, PART_LENGTH = 5_000, 1_000_000  # lines, and characters, that are parsed together
 
 Value = float | int | bool | str
 
@@ -33,24 +36,50 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that is none, and why."""
+    """A line that is none, and why; of a long one, `text` is the beginning."""
 
     number: int
     text: str
     reason: str
 
     def __str__(self) -> str:
-        text = self.text if len(self.text) <= MAX_QUOTED else self.text[:MAX_QUOTED] + "…"
-        return f"unable to parse '{text}': {self.reason} (line {self.number})"
+        return f"unable to parse '{self.text}': {self.reason} (line {self.number})"
+
+
+@dataclass(slots=True)
+class Part:
+    """Some lines of a body, and those that are none."""
+
+    lines: list[Line] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Faults:
+    """The bad lines of a body: how many there are, and the first of them."""
+
+    count: int = 0
+    first: list[BadLine] = field(default_factory=list)
+
+    def add(self, bad: list[BadLine]) -> None:
+        self.count += len(bad)
+        self.first += bad[: MAX_TOLD - len(self.first)]
+
+    def shown(self, most: int = 64_000) -> str:
+        """The faults, a line each, in all about `most` characters at most."""
+        text = "\n".join(map(str, self.first))
+        if len(text) <= most and self.count == len(self.first):
+            return text
+        return text[:most] + f"\n… {self.count:,} bad lines in all"
 
 
 # A backslash escapes only what would end the word here; before anything else it is a backslash.
 _MEASUREMENT = re.compile(r"((?:\\[, ]|[^, ])+)")
 _TAG = re.compile(r",((?:\\[,= ]|[^,= ])*)(?:=((?:\\[,= ]|[^,= ])*))?")
-_FIELD = re.compile(r'((?:\\[,= ]|[^,= ])*)=("(?:\\.|[^"\\])*"|[^, ]*)', re.DOTALL)
+_FIELD = re.compile(r'((?:\\[,= ]|[^,= ])*)=("[^"\\]*(?:\\.[^"\\]*)*"|[^, ]*)', re.DOTALL)
 _IN_KEYS = re.compile(r"\\([,= ])")
 _IN_STRINGS = re.compile(r'\\(["\\])')
-_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _INTEGER = re.compile(r"[-+]?[0-9]+i", re.ASCII)
 _UNSIGNED = re.compile(r"\+?[0-9]+u", re.ASCII)
 _TIMESTAMP = re.compile(r"-?[0-9]+", re.ASCII)
@@ -65,50 +94,73 @@ class _Fault(ValueError):
 
 def parse_lines(text: str, precision: str = "ns") -> tuple[list[Line], list[BadLine]]:
     """All lines of a body, and those that are none. `precision` is a key of PRECISIONS."""
+    parts = list(parse_in_parts(text, precision))
+    return [line for part in parts for line in part.lines], [bad for part in parts for bad in part.bad]
+
+
+def parse_in_parts(text: str, precision: str = "ns") -> Iterator[Part]:
+    """The same in parts of a bounded size, one at a time: four million short lines need not be in memory together."""
     unit = PRECISIONS[precision]
-    lines: list[Line] = []
-    bad: list[BadLine] = []
+    part, length = Part(), 0
     tag_sets: dict[str, tuple[str, Tags]] = {}  # most bodies repeat their series
     for number, line in _split(text):
         stripped = line.lstrip(" \t\0")
         if not stripped or stripped.startswith("#"):
             continue
         try:
-            lines.append(_parse(number, stripped, unit, tag_sets))
+            part.lines.append(_parse(number, stripped, unit, tag_sets))
         except _Fault as fault:
-            bad.append(BadLine(number, line, str(fault)))
-    return lines, bad
+            quoted = line if len(line) <= MAX_QUOTED else line[:MAX_QUOTED] + "…"
+            part.bad.append(BadLine(number, quoted, str(fault)))
+        length += len(line)
+        if len(part.lines) + len(part.bad) >= PART_LINES or length >= PART_LENGTH:
+            yield part
+            part, length = Part(), 0
+            tag_sets.clear()
+    if part.lines or part.bad:
+        yield part
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
     """(number of its first line, line): a line goes on while a quoted string is open."""
-    open_line, first = "", 0
-    for number, line in enumerate(text.split("\n"), 1):
-        if open_line:
-            line = f"{open_line}\n{line}"  # noqa: PLW2901
-        else:
-            first = number
-        if '"' in line and _has_open_string(line):
-            open_line = line
-            continue
-        open_line = ""
-        yield first, line
-    if open_line:
-        yield first, open_line
+    begun: list[str] = []
+    number, start, length = 0, 0, 0
+    # What is too long is a fault, whatever comes behind it: nothing of the body will be kept.
+    while start <= len(text) and length <= MAX_LINE_LENGTH:
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        line = text[start:end]
+        number, start = number + 1, end + 1
+        if '"' in line or begun:
+            begun.append(line)
+            length += len(line) + 1
+            if _has_open_string(line, goes_on=len(begun) > 1):
+                continue
+            line = "\n".join(begun)
+        yield number - max(0, len(begun) - 1), line
+        begun.clear()
+        length = 0
+    if begun:
+        yield number - len(begun) + 1, "\n".join(begun)
 
 
-def _has_open_string(line: str) -> bool:
-    start = _end_of_key(line)
-    is_open, position = False, start
+def _has_open_string(line: str, *, goes_on: bool) -> bool:
+    """Whether a string is open at the end of a line; `goes_on` when one was at its beginning."""
+    start = -1 if goes_on else _end_of_key(line)
+    is_open, position = goes_on, max(0, start)
     while (position := line.find('"', position)) >= 0:
         # Only behind "=" does a quote begin a string; inside one, a backslash keeps it from ending it.
-        if is_open:
-            backslashes = position - len(line[:position].rstrip("\\"))
-            is_open = bool(backslashes % 2)
-        else:
-            is_open = position > start and line[position - 1] == "="
+        begins = position > start and line[position - 1 : position] == "="
+        is_open = _is_escaped(line, position) if is_open else begins
         position += 1
     return is_open
+
+
+def _is_escaped(line: str, position: int) -> bool:
+    backslash = position
+    while backslash and line[backslash - 1] == "\\":
+        backslash -= 1
+    return (position - backslash) % 2 == 1
 
 
 def _end_of_key(line: str) -> int:
@@ -121,6 +173,8 @@ def _end_of_key(line: str) -> int:
 
 
 def _parse(number: int, line: str, unit: int, tag_sets: dict[str, tuple[str, Tags]]) -> Line:
+    if len(line) > MAX_LINE_LENGTH:
+        raise _Fault(f"max line length exceeded: {len(line)} > {MAX_LINE_LENGTH}")
     if "\\" in line or '"' in line:
         key = line[: _end_of_key(line)]
         fields, timestamp = _fields_with_strings(line[len(key) :].lstrip(" "))
@@ -220,12 +274,14 @@ def _value(text: str) -> Value:
 
 
 def _integer(text: str) -> int:
-    number, kind = int(text[:-1]), text[-1]
+    digits, kind = text[:-1], text[-1]
     least, greatest = (0, 2**64 - 1) if kind == "u" else (-(2**63), 2**63 - 1)
-    if not least <= number <= greatest:
+    # Python refuses to read thousands of digits, and not with a fault of ours.
+    if len(digits.lstrip("+-0")) > 20 or not least <= int(digits) <= greatest:
         word = "ParseUint" if kind == "u" else "ParseInt"
-        raise _Fault(f'unable to parse integer {text[:-1]}: strconv.{word}: parsing "{text[:-1]}": value out of range')
-    return number
+        shown = digits if len(digits) <= MAX_QUOTED else digits[:MAX_QUOTED] + "…"
+        raise _Fault(f'unable to parse integer {shown}: strconv.{word}: parsing "{shown}": value out of range')
+    return int(digits)
 
 
 def _time(text: str, unit: int) -> int | None:
@@ -241,9 +297,3 @@ def _time(text: str, unit: int) -> int | None:
 
 def _unescaped(text: str) -> str:
     return _IN_KEYS.sub(r"\1", text) if "\\" in text else text
-
-
-def shown(bad: Sequence[BadLine], most: int = 64_000) -> str:
-    """The faults, a line each, in all at most `most` characters."""
-    text = "\n".join(str(one) for one in bad[: most // 40])
-    return text if len(text) <= most and len(bad) <= most // 40 else text[:most] + f"\n… {len(bad):,} bad lines in all"

@@ -23,6 +23,7 @@ from collector.quarantine import Quarantine
 from collector.spool_backoff import backoff_seconds
 from collector.spool_codec import pack
 from collector.spool_file import BrokenBatch, Pending, SpoolFile, StoredBatch
+from collector.spool_order import Order
 from collector.spool_suspects import Suspects
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
@@ -89,6 +90,7 @@ class Spool:
         self._live: deque[StoredBatch] = deque()
         self._delivered: set[int] = set()  # rows to be deleted with the next commit
         self._suspects = Suspects()
+        self._order = Order(file.latest())
         self._failures = 0
         self._blocked_until = 0.0
         self._next_look = 0.0
@@ -194,7 +196,7 @@ class Spool:
         self.statistics.acknowledged_points += points
         self._live.extend(stored)
         while len(self._live) > MAX_LIVE:  # the destination is slow: these are read back from the file
-            self._live.popleft()
+            self._order.note_left(self._live.popleft().points)
         self._committed.set()
 
     def _insert(self, points: list[Point], delivered: frozenset[int]) -> tuple[list[StoredBatch], list[Refused]]:
@@ -261,25 +263,28 @@ class Spool:
         """Send one batch, live ones first; how long to wait for the next if nothing is committed meanwhile."""
         now = self._clock.monotonic()
         if now < self._blocked_until:
-            self._live.clear()  # what cannot be sent now is read back later; memory stays flat
+            while self._live:  # what cannot be sent now is read back later; memory stays flat
+                self._order.note_left(self._live.popleft().points)
             self._next_look = 0.0
             return min(self._blocked_until - now, _POLL)
         if self._live:
-            await self._deliver(destination, self._live.popleft())
+            batch = self._live.popleft()
+            await self._deliver(destination, batch, goes_again=self._order.goes_again(batch.points))
             return 0.0
         if now < self._next_look:
             return self._next_look - now
-        batch = await self._look()
-        if batch is None:
+        waiting = await self._look()
+        if waiting is None:
             self._next_look = now + _POLL
             if not self._live:  # what was committed while we looked is not delivered yet
+                self._order.note_emptied()
                 self._emptied.set()
             return _POLL
         self._next_look = now + 1 / self._limits.backlog_per_second
-        if isinstance(batch, BrokenBatch):
-            await self._put_away(batch)
-        elif not any(set(batch.identifiers) & set(one.identifiers) for one in self._live):
-            await self._deliver(destination, batch)
+        if isinstance(waiting, BrokenBatch):
+            await self._put_away(waiting)
+        elif not any(set(waiting.identifiers) & set(one.identifiers) for one in self._live):
+            await self._deliver(destination, waiting)
         return 0.0  # else it was committed while we looked, and goes first as it is live
 
     async def _look(self) -> StoredBatch | BrokenBatch | None:
@@ -287,9 +292,11 @@ class Spool:
         apart = self._suspects.apart
         return await self._in_thread(lambda: self._with_file(lambda: self._file.oldest(apart)))
 
-    async def _deliver(self, destination: PointWriter, batch: StoredBatch) -> None:
+    async def _deliver(self, destination: PointWriter, batch: StoredBatch, *, goes_again: bool = False) -> None:
         outcome = await _write(destination, batch)
         match outcome.status:
+            case WriteStatus.OK | WriteStatus.PARTIAL if goes_again:
+                self._note_success(batch)
             case WriteStatus.OK | WriteStatus.PARTIAL:
                 await self._forget(batch, outcome.refused)
             case WriteStatus.SPLIT | WriteStatus.POISON:
@@ -297,17 +304,19 @@ class Spool:
             case WriteStatus.RETRY | WriteStatus.PAUSE if self._suspects.note_failure(batch.first):
                 logger.warning("the store takes others, but not this batch", extra={"reason": outcome.message})
                 await self._split(batch, outcome.message)
-            case WriteStatus.RETRY:
+            case WriteStatus.RETRY | WriteStatus.PAUSE:
+                self._order.note_left(batch.points)
                 self._back_off(outcome)
-            case WriteStatus.PAUSE:
-                self._block(_PAUSE, outcome.message)
 
     async def _forget(self, batch: StoredBatch, refused: Sequence[Refused]) -> None:
         if refused:
             await self._in_thread(lambda: self._quarantine.add(refused, "store"))
         self._delivered.update(batch.identifiers)
-        self._suspects.note_success(batch.first)
         self.statistics.delivered_points += len(batch.points) - len(refused)
+        self._note_success(batch)
+
+    def _note_success(self, batch: StoredBatch) -> None:
+        self._suspects.note_success(batch.first)
         self._failures = 0
         if self.statistics.trouble:
             self.statistics.trouble = ""
@@ -337,13 +346,13 @@ class Spool:
         self._delivered -= delivered
 
     def _back_off(self, outcome: WriteOutcome) -> None:
-        self._failures += 1
-        self._block(backoff_seconds(self._failures, outcome.retry_after), outcome.message)
-
-    def _block(self, seconds: float, message: str) -> None:
+        seconds = _PAUSE
+        if outcome.status is WriteStatus.RETRY:
+            self._failures += 1
+            seconds = backoff_seconds(self._failures, outcome.retry_after)
         if not self.statistics.trouble:
-            logger.warning("the store takes no points; they wait in the spool", extra={"reason": message})
-        self.statistics.trouble = message or "the store takes no points"
+            logger.warning("the store takes no points; they wait in the spool", extra={"reason": outcome.message})
+        self.statistics.trouble = outcome.message or "the store takes no points"
         self._blocked_until = self._clock.monotonic() + seconds
 
     # Ending

@@ -206,6 +206,11 @@ class SpoolFile:
         row = self._connection.execute("SELECT created FROM batch ORDER BY id LIMIT 1").fetchone()
         return Pending(batches, size, row[0] if row else None)
 
+    def latest(self) -> int | None:
+        """The latest time (ns) of any point that waits; None when nothing does."""
+        row = self._connection.execute("SELECT max(last) FROM batch").fetchone()
+        return None if row[0] is None else int(row[0])
+
     def trim(self, max_bytes: int, created_after: int) -> Counter[tuple[str, str]]:
         """Drop the oldest rows until the caps hold; how many points, by (reason, measurement)."""
         dropped: Counter[tuple[str, str]] = Counter()

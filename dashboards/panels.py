@@ -30,7 +30,7 @@ class Query(_Part):
     measurement: str = Field(description="A measurement of the schema.")
     fields: tuple[str, ...] = Field(min_length=1, description="Fields of it, in the order in which they are drawn.")
     where: tuple[str, ...] = Field(
-        default=(), description="Conditions tag:value, tag!:value or tag~:regex; all must hold."
+        default=(), description="Conditions tag:value, tag!:value, tag~:regex or tag|:one|other; all must hold."
     )
     fn: Function = Field(default=Function.MEAN, description="How the samples of one window become one value.")
 

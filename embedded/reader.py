@@ -131,8 +131,7 @@ class QueryRunner:
 
     def _warnings(self, query: SeriesQuery, table: str) -> tuple[str, ...]:
         since = self._ledger.kept_since(table)
-        cut = isinstance(query.shape, Raw) and since is not None and query.start < since
-        return (expired(self._ledger, table),) if cut else ()
+        return (expired(since),) if isinstance(query.shape, Raw) and since is not None and query.start < since else ()
 
 
 def _raw(

@@ -7,6 +7,8 @@ as a missing period, for as long as it would have been kept.
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +26,8 @@ from telemetry.times import from_datetime, to_datetime
 
 logger = logging.getLogger(__name__)
 
+_LINKED = ".salvage"  # a second name of a damaged file, beside which the good part of its log is put
+_BROKEN_ENTRY = re.compile(r"entry at byte position ([0-9]+)")
 _TABLES = (*TABLES.values(), *WIDE_TABLES.values())
 
 
@@ -53,7 +57,7 @@ def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: Stor
     aside = _set_aside(path, recovery.now) if damage is not None else None
     new = path.with_name(path.name + ".new")
     try:
-        for leftover in (new, new.with_name(new.name + ".wal")):
+        for leftover in (new, _log_of(new)):
             leftover.unlink(missing_ok=True)
         with_files = EngineOptions(options.memory_limit, options.threads, (recovery.archive.folder, path.parent))
         connection = open_engine(new, with_files)
@@ -66,6 +70,7 @@ def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: Stor
             _keep_progress(connection)
         finally:
             connection.close()
+            _remove_link(aside)
         new.replace(path)
     except (OSError, duckdb.Error) as error:
         raise StoreUnavailable(f"no new store can be made at {path}: {error}", value=str(path)) from error
@@ -92,6 +97,7 @@ class _Filling:
     def __init__(self, connection: duckdb.DuckDBPyConnection, archive: Archive, aside: Path | None) -> None:
         self._connection = connection
         self._archive = archive
+        self._lost_tail = False  # of the damaged file's log: what was committed last
         self._readable = aside is not None and self._attach(aside)
         self._whole: set[int] = set()
         self._torn: set[int] = set()
@@ -118,7 +124,7 @@ class _Filling:
         instant = from_datetime(now)
         known = sorted(self._whole)
         if not known:
-            return [(None, instant)] if self._unknown_days or self._torn else []
+            return [(None, instant)] if self._unknown_days or self._torn or self._lost_tail else []
         periods: list[tuple[int | None, int]] = [
             (day * NANOSECONDS_PER_DAY, (day + 1) * NANOSECONDS_PER_DAY)
             for day in sorted(self._torn)
@@ -126,15 +132,40 @@ class _Filling:
         ]
         if self._unknown_days or any(day > known[-1] for day in self._torn):
             periods.append((min(instant, (known[-1] + 1) * NANOSECONDS_PER_DAY), instant))
+        elif self._lost_tail:
+            row = self._connection.execute(f"SELECT max(ts) FROM {RAW_TABLE} WHERE ts < {instant}").fetchone()
+            periods.append((row[0] if row else None, instant))
         return [(start, stop) for start, stop in periods if start is None or start < stop]
 
     def _attach(self, aside: Path) -> bool:
+        fault, log = self._fault_of(aside), _log_of(aside)
+        if fault is None or not log.exists():
+            return fault is None
+        # The log alone may be broken: what was committed before the broken entry is good, and so is the file itself.
+        self._lost_tail = True
+        linked = aside.with_name(aside.name + _LINKED)
+        place = _BROKEN_ENTRY.search(fault)
         try:
-            self._connection.execute(f"ATTACH {text_literal(str(aside.absolute()))} AS damaged (READ_ONLY)")
-            self._connection.execute("SELECT count(*) FROM damaged.main.series")
-        except duckdb.Error:
+            os.link(aside, linked)
+            if place is not None:
+                with _log_of(linked).open("wb") as cut, log.open("rb") as whole:
+                    cut.write(whole.read(int(place[1])))
+        except OSError:
             return False
-        return True
+        if place is not None and self._fault_of(linked) is None:
+            return True
+        _log_of(linked).unlink(missing_ok=True)
+        return self._fault_of(linked) is None
+
+    def _fault_of(self, file: Path) -> str | None:
+        """Attach a file as `damaged`; what keeps it from being read, or None."""
+        try:
+            self._connection.execute("DETACH DATABASE IF EXISTS damaged")
+            self._connection.execute(f"ATTACH {text_literal(str(file.absolute()))} AS damaged (READ_ONLY)")
+            self._connection.execute("SELECT count(*) FROM damaged.main.series")
+        except duckdb.Error as error:
+            return str(error)
+        return None
 
     def _fill_series(self) -> bool:
         sources = ["damaged.main.series"] * self._readable + [_parquet(file) for file in self._archive.series_files()]
@@ -166,12 +197,24 @@ def _set_aside(path: Path, now: datetime) -> Path:
         number += 1
         aside = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}-{number}")
     logger.error("the store is damaged; set aside", extra={"path": str(aside)})
-    wal = path.with_name(path.name + ".wal")
-    if wal.exists():
-        wal.rename(aside.with_name(aside.name + ".wal"))
+    log = _log_of(path)
+    if log.exists():
+        log.rename(_log_of(aside))
     path.rename(aside)
     damage_marker(path).unlink(missing_ok=True)
     return aside
+
+
+def _log_of(file: Path) -> Path:
+    """Where DuckDB writes what is committed and not yet in the file."""
+    return file.with_name(file.name + ".wal")
+
+
+def _remove_link(aside: Path | None) -> None:
+    if aside is not None:
+        linked = aside.with_name(aside.name + _LINKED)
+        for one in (linked, _log_of(linked)):
+            one.unlink(missing_ok=True)
 
 
 def _keep_missing(

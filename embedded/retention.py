@@ -35,6 +35,7 @@ def delete_expired(
                 continue
             deleted += row[0]
             taken = marks.expire(table, bound // NANOSECONDS_PER_DAY)
+            bound = max(bound, reconciler.ledger.kept_since(table) or bound)  # an earlier clock may have been ahead
             connection.execute(f"DELETE FROM kept WHERE table_name = '{table}'")
             connection.execute(f"INSERT INTO kept VALUES ('{table}', {bound})")
         marks.forget(taken)

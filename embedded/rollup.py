@@ -6,7 +6,7 @@ never disagree: a crash leaves the level as it was before, and the next run goes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -14,8 +14,8 @@ import duckdb
 
 from embedded.day_marks import DayMarks
 from embedded.rollup_sql import counts_that_differ, make_windows, mark_stale, oldest_from, source_table
-from embedded.sql import RAW_TABLE, WIDE_TABLES
-from telemetry.rollup import LEVELS, Level, Standing, windows_touched
+from embedded.sql import RAW_TABLE, WIDE_TABLES, integer_list
+from telemetry.rollup import LEVELS, RAW, Level, Standing, windows_touched
 from telemetry.series import GROWTH_LOOKBACK
 
 _HOUR = 3_600 * 1_000_000_000
@@ -79,16 +79,30 @@ class RollupLedger:
     def touched_by(self, times: Sequence[int]) -> dict[Level, set[int]]:
         """Which windows, made already, samples written now at these times change; for the transaction that does."""
         touched: dict[Level, set[int]] = {}
+        changed: set[int] = set()  # the windows of the level before
         for level in LEVELS:
             until = self._progress[level.name].until
             if until is None:
+                changed = set()
                 continue
-            # A counter's next sample grows from this one, and lies up to an hour later.
-            windows = windows_touched(level, (time for time in times if time < until))
-            windows |= {later for window in windows for later in _followers(level, window)}
-            known = self._progress[level.name].stale
-            touched[level] = {window for window in windows if window < until} - known
+            if level.source == RAW:
+                changed = windows_touched(level, (time for time in times if time < until))
+                # A counter's next sample grows from this one, and lies up to an hour later.
+                changed |= {later for window in changed for later in _followers(level, window)}
+            else:
+                changed = windows_touched(level, changed)
+            first = self.repairable_from(level)
+            changed = {window for window in changed if first <= window < until}
+            touched[level] = changed - self._progress[level.name].stale
         return {level: windows for level, windows in touched.items() if windows}
+
+    def repairable_from(self, level: Level) -> int:
+        """Windows before this must stay as they are: part of what they were made from is deleted."""
+        since = self._kept.get(source_table(level))
+        if since is None:
+            return -(2**63)
+        lookback = GROWTH_LOOKBACK if source_table(level) == RAW_TABLE else 0
+        return -(-(since + lookback) // level.step) * level.step
 
     def note_stale(self, touched: Mapping[Level, set[int]]) -> None:
         """They are committed as stale."""
@@ -102,7 +116,11 @@ class RollupLedger:
         progress.until = until
 
     def note_kept(self, table: str, since: int) -> None:
-        self._kept[table] = max(since, self._kept.get(table, since))
+        self._kept[table] = since
+
+    def kept_after(self, now: int) -> list[str]:
+        """The tables of which it is noted that they are whole from a time on that is still to come."""
+        return [table for table, since in self._kept.items() if since > now]
 
 
 def _followers(level: Level, window: int) -> range:
@@ -120,6 +138,7 @@ class Reconciler:
 
     def step(self, now: int) -> bool:
         """Make one piece of what is due at `now` (ns): stale windows first, finest level first. False: all is made."""
+        self._follow_clock_back(now)
         for level in LEVELS:
             try:
                 if self._repair(level) or self._advance(level, now):
@@ -138,7 +157,8 @@ class Reconciler:
         due = (now - level.grace) // level.step * level.step
         source = next((one for one in LEVELS if one.name == level.source), None)
         if source is not None:
-            due = min(due, (self._ledger.until(source) or due) // level.step * level.step)
+            until = self._ledger.until(source)
+            due = due if until is None else min(due, until // level.step * level.step)
         return due
 
     def missed(self, level: Level, now: int) -> int:
@@ -151,7 +171,7 @@ class Reconciler:
 
         What the ledger does not know of (a store filled from a snapshot, an error of ours) is found by this.
         """
-        start = max(start, self._repairable_from(level))
+        start = max(start, self._ledger.repairable_from(level))
         stop = min(stop, self._ledger.until(level) or start)
         start, stop = -(-start // _HOUR) * _HOUR, stop // _HOUR * _HOUR
         if start >= stop:
@@ -177,6 +197,26 @@ class Reconciler:
                 return min((until, *self._ledger.stale(level))) - GROWTH_LOOKBACK
         return None
 
+    def _follow_clock_back(self, now: int) -> None:
+        """What a clock noted that was ahead must not stand in the way for as long as it was ahead.
+
+        Windows that are no longer over are not made, and will be; what has been deleted was deleted before `now`.
+        """
+        if tables := self._ledger.kept_after(now):
+            with transaction(self._connection):
+                for table in tables:
+                    self._connection.execute(f"UPDATE kept SET since = {now} WHERE table_name = '{table}'")
+            for table in tables:
+                self._ledger.note_kept(table, now)
+        for level in LEVELS:
+            until, due = self._ledger.until(level), self.due(level, now)
+            if until is not None and until > due:
+                early = [window for window in self._ledger.stale(level) if window >= due]
+                with transaction(self._connection):
+                    self._keep_until(level, due)
+                    self._forget_stale(level, early)
+                self._ledger.note_made(level, due, early)
+
     def _repair(self, level: Level) -> bool:
         stale = sorted(self._ledger.stale(level))
         if not stale:
@@ -185,7 +225,7 @@ class Reconciler:
         assert until is not None
         end = stale[0] + _CHUNK[level.name]
         piece = [window for window in stale if window < end]
-        whole = [window for window in piece if window >= self._repairable_from(level)]
+        whole = [window for window in piece if window >= self._ledger.repairable_from(level)]
         with transaction(self._connection):
             for first, last in _runs(whole, level.step):
                 for statement in make_windows(level, first, last + level.step):
@@ -201,16 +241,18 @@ class Reconciler:
     def _advance(self, level: Level, now: int) -> bool:
         due = self.due(level, now)
         known = self._ledger.until(level)
+        if known is not None and known >= due:
+            return False
         after = -(2**63) if known is None else known
         row = self._connection.execute(oldest_from(source_table(level), after)).fetchone()
         oldest = row[0] if row else None
         if known is None and oldest is None:
             return False
-        if known is not None and known >= due:
-            return False
         # Over a stretch without samples there is nothing to make.
         start = due if oldest is None else min(due, oldest - oldest % level.step)
-        start = start if known is None else max(known, start)
+        if known is not None:
+            since = self._ledger.kept_since(source_table(level)) or known
+            start = max(known, start, min(due, -(-since // level.step) * level.step))
         stop = min(due, start + _CHUNK[level.name])
         if known is None and start >= due:
             return False
@@ -218,23 +260,19 @@ class Reconciler:
             if start < stop:
                 for statement in make_windows(level, start, stop):
                     self._connection.execute(statement)
-            self._connection.execute(f"DELETE FROM rollup_level WHERE level = '{level.name}'")
-            self._connection.execute(f"INSERT INTO rollup_level VALUES ('{level.name}', {stop})")
+            self._keep_until(level, stop)
         self._ledger.note_made(level, stop)
         self.statistics[level.name].made_windows += (stop - start) // level.step
         return True
 
-    def _forget_stale(self, level: Level, windows: Iterable[int]) -> None:
-        listed = ", ".join(str(window) for window in windows)
-        self._connection.execute(f"DELETE FROM rollup_stale WHERE level = '{level.name}' AND ts IN ({listed})")
+    def _keep_until(self, level: Level, until: int) -> None:
+        self._connection.execute(f"DELETE FROM rollup_level WHERE level = '{level.name}'")
+        self._connection.execute(f"INSERT INTO rollup_level VALUES ('{level.name}', {until})")
 
-    def _repairable_from(self, level: Level) -> int:
-        """Windows before this must stay as they are: part of what they were made from is deleted."""
-        since = self._ledger.kept_since(source_table(level))
-        if since is None:
-            return -(2**63)
-        lookback = GROWTH_LOOKBACK if source_table(level) == RAW_TABLE else 0
-        return -(-(since + lookback) // level.step) * level.step
+    def _forget_stale(self, level: Level, windows: Collection[int]) -> None:
+        if windows:
+            listed = integer_list(windows)
+            self._connection.execute(f"DELETE FROM rollup_stale WHERE level = '{level.name}' AND ts IN {listed}")
 
 
 @contextmanager

@@ -12,12 +12,12 @@ import duckdb
 
 from embedded.rollup import RollupLedger
 from embedded.selection import MAX_VALUES, Selected, typed
-from embedded.sql import RAW_TABLE, select_quantiles, select_windows
+from embedded.sql import RAW_TABLE, WIDE_TABLES, select_quantiles, select_windows
 from telemetry.errors import QueryTooLarge
 from telemetry.grouping import finished, group_tags
 from telemetry.histogram import quantile as quantile_of_buckets
 from telemetry.points import FieldValue, Tags
-from telemetry.rollup import RAW, coarsest, is_answered, plan_levels
+from telemetry.rollup import LEVELS, RAW, coarsest, is_answered, plan_levels
 from telemetry.schema import FieldKind, FieldType, Measurement
 from telemetry.series import (
     Coverage,
@@ -54,9 +54,14 @@ class WindowedQuery:
         return plan_levels(self.query.axis, shape.origin, standings, answered=is_answered(kind, functions))
 
     def is_whole(self, segments: Sequence[Segment]) -> bool:
-        """Whether no sample that a part is to be read from has been deleted."""
-        since = self.ledger.kept_since(self.table)
-        return since is None or all(part.start >= since for part in segments if part.level == RAW)
+        """Whether nothing that a part is to be read from has been deleted."""
+        return not self.cut(segments)
+
+    def cut(self, segments: Sequence[Segment]) -> list[tuple[int, str]]:
+        """(from when on it is whole, level) of each part whose beginning has been deleted."""
+        tables = {RAW: self.table, **WIDE_TABLES}
+        bounds = [(self.ledger.kept_since(tables[part.level]), part) for part in segments]
+        return [(since, part.level) for since, part in bounds if since is not None and part.start < since]
 
 
 def answer_windows(asked: WindowedQuery, selected: Sequence[Selected]) -> SeriesResult:
@@ -104,16 +109,18 @@ def result(
 ) -> SeriesResult:
     """The finished answer, which says what it was read from, and what is missing."""
     told = list(warnings)
-    if not all(asked.is_whole(segments) for segments in plans):
-        told.append(f"{expired(asked.ledger, asked.table)}; rolled-up levels answer longer steps, as every=1h")
+    if cuts := [cut for segments in plans for cut in asked.cut(segments)]:
+        since, level = max(cuts)
+        is_last = level == LEVELS[-1].name or asked.table != RAW_TABLE
+        told.append(expired(since) + ("" if is_last else "; rolled-up levels answer longer steps, as every=1h"))
     longest = max(plans, key=len, default=())
     level = coarsest(part for segments in plans for part in segments)
     return SeriesResult(asked.query, level, finished(asked.query, series), tuple(told), tuple(longest))
 
 
-def expired(ledger: RollupLedger, table: str) -> str:
+def expired(since: int) -> str:
     """That samples are missing because they are no longer kept, for people."""
-    return f"samples before {format_instant(ledger.kept_since(table) or 0)} are no longer kept, and not in this answer"
+    return f"samples before {format_instant(since)} are no longer kept, and not in this answer"
 
 
 def read_matrix(
@@ -160,8 +167,8 @@ def _window_values(
         return values
     if function is Function.RATE:
         seconds = step / 1_000_000_000
-        return [None if value is None else value / seconds for value in values]
-    if one.type is FieldType.INTEGER and function in _KEEP_INTEGERS:
+        values = [None if value is None else value / seconds for value in values]
+    elif one.type is FieldType.INTEGER and function in _KEEP_INTEGERS:
         return typed(FieldType.INTEGER, values)
     # A sum of finite doubles may overflow; no answer holds an infinity.
     return [value if value is None or math.isfinite(value) else None for value in values]

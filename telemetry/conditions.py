@@ -1,15 +1,21 @@
-"""Conditions on tags as people write them: `tag:value`, `tag!:value`, `tag~:regex`. Pure."""
+"""Conditions on tags as people write them: `tag:value`, `tag|:one|other`, `tag~:regex`, and with `!` not so. Pure.
+
+`tag:` alone is a tag that is not there, and `tag!:` one that is.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from telemetry.errors import InvalidQuery
 from telemetry.schema import Measurement
-from telemetry.series import EVERYTHING, MAX_PATTERN_LENGTH, AllOf, Equals, Matches, Not, Predicate
+from telemetry.series import EVERYTHING, MAX_PATTERN_LENGTH, AllOf, Equals, Exists, Matches, Not, OneOf, Predicate
 
 MAX_CONDITIONS = 50
+FORMS = "tag:value, tag|:one|other or tag~:regex, or with ! not so as tag!:value"
+_CONDITION = re.compile(r"([^:]+?)(!?)([~|]?):(.*)", re.DOTALL)
 
 
 def parse_conditions(
@@ -34,18 +40,24 @@ def near_miss(word: str, known: Sequence[str]) -> str:
 
 
 def _parse(text: str, measurement: Measurement, variables: Mapping[str, str]) -> Predicate:
-    head, colon, value = text.partition(":")
-    tag, operator = (head[:-1], head[-1]) if head.endswith(("!", "~")) else (head, "")
-    if not colon or not tag:
-        raise InvalidQuery(
-            f"where must be tag:value, tag!:value or tag~:regex, not {text[:60]!r}", field="where", value=text[:60]
-        )
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise InvalidQuery(f"where must be {FORMS}, not {text[:60]!r}", field="where", value=text[:60])
+    tag, negation, operator, value = found.groups()
     if tag not in measurement.tags:
         hint = near_miss(tag, measurement.tags)
         raise InvalidQuery(f"{measurement.name} has no tag {tag[:60]!r}{hint}", field="where", value=text[:60])
-    value = variables.get(value, value)
-    if operator == "~":
-        if len(value) > MAX_PATTERN_LENGTH:
-            raise InvalidQuery(f"a pattern has at most {MAX_PATTERN_LENGTH} characters", field="where")
-        return Matches(tag, value)
-    return Not(Equals(tag, value)) if operator == "!" else Equals(tag, value)
+    predicate = _predicate(tag, operator, variables.get(value, value))
+    return Not(predicate) if negation else predicate
+
+
+def _predicate(tag: str, operator: str, value: str) -> Predicate:
+    match operator:
+        case "~":
+            if len(value) > MAX_PATTERN_LENGTH:
+                raise InvalidQuery(f"a pattern has at most {MAX_PATTERN_LENGTH} characters", field="where")
+            return Matches(tag, value)
+        case "|":
+            return OneOf(tag, tuple(value.split("|")))
+    # An empty tag is no tag (telemetry/points.py).
+    return Equals(tag, value) if value else Not(Exists(tag))

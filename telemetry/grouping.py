@@ -84,12 +84,19 @@ def greatest(series: Sequence[SeriesSamples], count: int) -> list[SeriesSamples]
     for one in series:
         numbers = [value for value in one.values if value is not None and not isinstance(value, str)]
         if one.series.tags not in ranked[one.series.field]:
-            ranked[one.series.field][one.series.tags] = math.fsum(numbers) / len(numbers) if numbers else -math.inf
+            ranked[one.series.field][one.series.tags] = _mean(numbers) if numbers else -math.inf
     kept = set()
     for field, by_tags in ranked.items():
         best = sorted(by_tags, key=lambda tags: -by_tags[tags])[:count]  # stable: the first of equals stays first
         kept |= {(field, tags) for tags in best if by_tags[tags] > -math.inf}
     return [one for one in series if (one.series.field, one.series.tags) in kept]
+
+
+def _mean(numbers: Numbers) -> float:
+    try:
+        return math.fsum(numbers) / len(numbers)
+    except OverflowError:  # a sum beyond the greatest double, of numbers that are not
+        return math.fsum(number / len(numbers) for number in numbers)
 
 
 def _order(query: SeriesQuery) -> Callable[[SeriesSamples], tuple[object, ...]]:

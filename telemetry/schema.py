@@ -21,6 +21,8 @@ MAX_LEARNED_MEASUREMENTS = 1_000
 MAX_FIELDS = 500  # of one measurement
 LEARNED_BUDGET = 10_000  # tag sets
 MAX_EXACT_INTEGER = 2**53  # beyond, a double rounds; the embedded store holds doubles
+# Windows and lookbacks around a time must fit 64 bits as well.
+EARLIEST, LATEST = -(2**63) + 2**47, 2**63 - 2**47  # ns: 1677-09-22 and 2262-04-10, a day inside
 RESERVED_NAMES = frozenset({"time", "result", "table", "error"})  # InfluxDB takes some and then fails every query
 
 
@@ -163,7 +165,7 @@ class Registry:
         """The point with each field in its registered type.
 
         Raises PointRejected, naming what is wrong, for an unknown measurement, tag or field, a value of
-        another type, NaN, an infinity, an integer beyond 2^53, no field at all, or a time out of 64 bits.
+        another type, NaN, an infinity, an integer beyond 2^53, no field at all, or a time before 1678 or after 2261.
         """
         coercions = self._coercions.get(point.measurement)
         if coercions is None:
@@ -175,8 +177,8 @@ class Registry:
         self._check_tags(point)
         if not point.fields:
             raise PointRejected(f"a point of {point.measurement} has no field", field="fields")
-        if not -(2**63) <= point.time < 2**63:
-            raise PointRejected(f"the time of a {point.measurement} point does not fit 64 bits", field="time")
+        if not EARLIEST <= point.time <= LATEST:
+            raise PointRejected(f"the time of a {point.measurement} point is not between 1678 and 2262", field="time")
         fields: dict[str, FieldValue] = {}
         for name, value in point.fields.items():
             coercion = coercions.get(name)

@@ -30,6 +30,7 @@ from telemetry.errors import InvalidQuery, QueryTooLarge
 from telemetry.points import FieldValue, Tags
 
 MAX_WINDOWS = 11_000  # per series; Prometheus draws the same line, and no screen is wider
+MAX_SPAN = 2**62  # ns, 146 years: of a query's range and of its windows, whose sum then fits 64 bits
 MAX_RAW_LIMIT = 1_000_000
 MAX_PATTERN_LENGTH = 500
 MAX_TOP = 1_000
@@ -241,6 +242,8 @@ class SeriesQuery:
     def _check_windows(self, shape: Windowed) -> None:
         if shape.step < 1_000_000:
             raise InvalidQuery("a window must be at least 1 ms long", field="every", value=shape.step)
+        if max(shape.step, self.stop - self.start) > MAX_SPAN:
+            raise InvalidQuery("a window, and a range with windows, is at most 146 years long", field="every")
         if isinstance(shape, Window) and not shape.functions:
             raise InvalidQuery("a windowed query needs a function", field="fn")
         if isinstance(shape, Quantile):

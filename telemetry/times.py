@@ -35,7 +35,10 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write a number and a unit, like 500ms, 30s, 5m, 2h or 7d")
-    return float(match[1]) * _UNITS[match[2]]
+    try:
+        return float(match[1]) * _UNITS[match[2]]
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is too long a duration") from error
 
 
 def format_duration(duration: timedelta) -> str:

@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 def export(
     measurement: str = typer.Argument(help="What to export: cpu, mem, disk, net, system, probe, ..."),
     field: list[str] = typer.Option([], "--field", "-f", help="A field; may be given several times. Else all."),
-    where: list[str] = typer.Option([], "--where", "-w", help="tag:value, tag!:value or tag~:regex; all must hold."),
+    where: list[str] = typer.Option(
+        [], "--where", "-w", help="tag:value, tag!:value, tag~:regex or tag|:one|other; all must hold."
+    ),
     start: str = typer.Option("-1h", "--start", help="RFC 3339, unix seconds, or relative as -7d."),
     stop: str = typer.Option("now", "--stop", help="As --start; not included."),
     limit: int | None = typer.Option(None, "--limit", min=1, help="At most so many samples of each series."),

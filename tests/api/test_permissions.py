@@ -57,6 +57,7 @@ TABLE = {
     "POST /api/v1/quarantine/{id}/replay": for_operators(404),
     "POST /api/v1/quarantine/replay": for_operators(400),
     "DELETE /api/v1/quarantine/{id}": for_operators(404),
+    "GET /ping": for_viewers(204),
     "GET /api/v1/tokens": for_admins(),
     "POST /api/v1/tokens": for_admins(400),
     "DELETE /api/v1/tokens/{name}": for_admins(404),

@@ -116,10 +116,16 @@ async def test_a_limit_cuts_each_series_and_says_so(world: World) -> None:
         (["host:h1", "interface~:o$"], ["lo"]),
         (["host:h2"], []),
         (["interface:a:b"], []),
+        (["interface!~:^e"], ["it's", "lo"]),
+        (["interface|:lo|it's|none"], ["it's", "lo"]),
+        (["interface!|:lo|it's"], ["eth0"]),
+        (["interface!:"], ["eth0", "it's", "lo"]),
+        (["interface:"], []),
+        (["interface!:", "interface!:lo"], ["eth0", "it's"]),
     ],
 )
 async def test_conditions_narrow_the_series(world: World, where: list[str], expected: list[str]) -> None:
-    """tag:value, tag!:value, tag~:regex; all must hold."""
+    """Each of the forms, and its contrary; all must hold."""
     await world.write(net(-5, 1), net(-5, 1, "lo"), net(-5, 1, "it's"))
     body = await series(world, measurement="net", where=where)
 
@@ -229,6 +235,17 @@ async def test_values_are_those_with_samples_in_the_range(
             "group_fn",
             "did you mean max?",
         ),
+        ({"measurement": "cpu", "start": "-3650d", "every": "1s"}, 422, "every", "ask for every=28670s or more"),
+        (
+            {"measurement": "cpu", "start": "1677-09-22", "stop": "2262-04-10", "every": "range"},
+            422,
+            "every",
+            "146 years",
+        ),
+        ({"measurement": "cpu", "every": "99999999h"}, 422, "every", "146 years"),
+        ({"measurement": "cpu", "every": "999999999w"}, 400, "every", "too long a duration"),
+        ({"measurement": "cpu", "start": "-999999999w"}, 400, "start", "is not a time"),
+        ({"measurement": "cpu", "where": ":x"}, 422, "where", "tag:value"),
         ({"measurement": "cpu", "top": "5"}, 422, "top", "windows or latest"),
         ({"measurement": "cpu", "every": "5m", "top": "0"}, 422, "top", "from 1 to"),
         ({"measurement": "cpu", "every": "5m", "top": "-1"}, 400, "top", "whole number"),

@@ -4,14 +4,16 @@ import asyncio
 import gzip
 import io
 import json
-from collections.abc import AsyncIterator
+import resource
+import zlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from influxdb_client import InfluxDBClient, WriteOptions
+from influxdb_client import InfluxDBClient, WriteOptions, WritePrecision
 from influxdb_client import Point as ClientPoint
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
@@ -20,6 +22,8 @@ from api.write import MAX_BYTES
 from telemetry.ports import IntakeOutcome
 from telemetry.series import Raw, SeriesQuery
 from tests.api.world import NOW_NS, SECOND, World, running
+
+US = "/api/v2/write?precision=us"
 
 
 async def push(
@@ -116,7 +120,11 @@ async def test_a10_a_line_that_is_none_is_named_and_nothing_is_kept(world: World
         (f"mem,host=a used=1.5 {NOW_NS}", 'field type conflict: input field "used" on measurement "mem" is type float'),
         (f'mem,host=a used="x" {NOW_NS}', "is type string, already exists as type integer dropped=1"),
         (f"mem,host=a used=9007199254740993i {NOW_NS}", "beyond 2^53"),
-        ("mem,host=a used=1i 1", "outside retention policy of duration 7d"),
+        (f"mem,host=a used=1i {NOW_NS - 8 * 86_400 * SECOND}", "outside retention policy of duration 7d"),
+        ("mem,host=a used=1i 1", "mem at 1970-01-01T00:00:00.000000001Z dropped because it violates a Retention"),
+        ("mem,host=a used=1i -9223372036854775806", "Retention Policy Lower Bound"),
+        ("mem,host=a used=1i 9223372036854775806", "more than 1d in the future: is the precision right?"),
+        (f"mem,host=a used=-9007199254740993i {NOW_NS}", "beyond 2^53"),
         ("mem,host=a used=1i", ""),
         ("mem,host=a used=1i 4102444800000000000", "more than 1d in the future"),
         (f"mem,dc=a used=1i {NOW_NS}", "mem has no tag 'dc'"),
@@ -156,6 +164,105 @@ async def test_a26_the_same_points_twice_are_the_same_points(world: World) -> No
     assert (await stored(world, "orders"))["total"] == [7.0, *(float(number) for number in range(1, 100))]
 
 
+async def test_a_point_a_nanosecond_beside_another_is_another(world: World) -> None:
+    """In every precision, within a body and across bodies: of one time the last value wins, in the order sent."""
+    await push(world, f"orders total=1 {NOW_NS}\norders total=2 {NOW_NS + 1}\norders total=3 {NOW_NS}")
+    await push(world, f"orders total=4 {NOW_NS // SECOND}", path="/api/v2/write?precision=s")
+    await push(world, f"orders total=5 {NOW_NS // 1_000 - 1}\norders total=6 {NOW_NS // 1_000 - 1}", path=US)
+    await push(world, f"orders total=7 {NOW_NS // 10**6 - 1}", path="/api/v2/write?precision=ms")
+
+    assert (await stored(world, "orders"))["total"] == [7, 6, 4, 2]
+
+
+async def test_a22_newlines_quotes_and_the_rest_survive_in_tags(world: World) -> None:
+    """As a client sends them; and a tag of 70 kB refuses the body, as InfluxDB's longest key does."""
+    hostile = 'a "b", =c\'d; DROP TABLE raw; -- ü\u202e'
+
+    def write() -> None:
+        with InfluxDBClient(world.url, world.tokens["operator"], org="any") as client:
+            one = client.write_api(write_options=SYNCHRONOUS)
+            one.write("any", record=ClientPoint("orders").tag("shop", hostile).field("total", 1).time(NOW_NS))
+            one.write("any", record=ClientPoint("orders").tag("shop", "two\nlines").field("total", 2).time(NOW_NS))
+
+    await asyncio.to_thread(write)
+    status, error = await push(world, f"orders,shop={'x' * 70_000} total=3 {NOW_NS}\norders,shop=b total=4 {NOW_NS}")
+    assert await world.spool.drain(timedelta(seconds=10))
+    answer = await world.get("/api/v1/series", measurement="orders", start="-1h", stop="now+1s")
+    export = await world.get("/api/v1/export.csv", measurement="orders", start="-1h", stop="now+1s")
+
+    assert status == 400
+    assert "max key length exceeded: 70012 > 65535 (line 1)" in error["message"]
+    assert len(error["message"]) < 1_000
+    found = {one["tags"]["shop"]: one["values"] for one in (await answer.json())["series"]}
+    assert found == {hostile: [1.0], r"two\nlines": [2.0]}  # the client writes a newline as a backslash and n
+    assert hostile.replace('"', '""') in await export.text()
+
+
+@pytest.mark.parametrize("precision", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("is_batching", [False, True])
+async def test_influxdbs_own_client_writes_in_every_precision(
+    world: World, precision: WritePrecision, *, is_batching: bool
+) -> None:
+    """A time of the client's comes out as the same time."""
+    options = WriteOptions(batch_size=10, flush_interval=50) if is_batching else SYNCHRONOUS
+    unit = {"s": SECOND, "ms": 10**6, "us": 10**3, "ns": 1}[precision]
+    times = [(NOW_NS // unit - number) for number in range(25)]
+
+    def write() -> None:
+        with (
+            InfluxDBClient(world.url, world.tokens["operator"], org="any", enable_gzip=is_batching) as client,
+            client.write_api(write_options=options) as api,
+        ):
+            for time in times:
+                point = ClientPoint("orders").tag("shop", "a").field("total", 1.0).time(time, precision)
+                api.write("any", record=point, write_precision=precision)
+
+    await asyncio.to_thread(write)
+    assert await world.spool.drain(timedelta(seconds=10))
+    query = SeriesQuery("orders", (), NOW_NS - 100 * SECOND, NOW_NS + SECOND, Raw())
+    (series,) = (await world.store.read(query)).series
+
+    assert list(series.times) == sorted(time * unit for time in times)
+
+
+async def test_a_client_is_told_of_each_bad_line_as_influxdb_tells_it(world: World) -> None:
+    """The client's exception carries the status and InfluxDB's body, with every bad line and its number."""
+
+    def write() -> None:
+        with InfluxDBClient(world.url, world.tokens["operator"], org="any") as client:
+            lines = ["orders total=1", "orders total=", "orders,shop total=1", "orders total=2"]
+            client.write_api(write_options=SYNCHRONOUS).write("any", record="\n".join(lines))
+
+    with pytest.raises(ApiException) as raised:
+        await asyncio.to_thread(write)
+    assert raised.value.status == 400
+    assert json.loads(raised.value.body) == {
+        "code": "invalid",
+        "message": "unable to parse 'orders total=': missing field value (line 2)\n"
+        "unable to parse 'orders,shop total=1': missing tag value (line 3)",
+    }
+    assert await stored(world, "orders") == {}
+
+
+async def test_what_clients_call_before_they_write(world: World) -> None:
+    """A ping is answered; what OpsWatch does not have is a 404 in JSON, and writing goes on."""
+
+    def ping() -> bool:
+        with InfluxDBClient(world.url, world.tokens["operator"], org="any") as client:
+            return client.ping()
+
+    headers = {"Authorization": f"Token {world.tokens['operator']}"}
+    found = {}
+    for path in ("/ping", "/health", "/ready", "/api/v2/buckets?name=any", "/api/v2/setup"):
+        async with world.session.get(world.url + path, headers=headers) as answer:
+            found[path] = answer.status
+            if answer.status == 404:
+                assert (await answer.json())["error"]["code"] == "not_found"
+
+    assert await asyncio.to_thread(ping)
+    assert found == {"/ping": 204, "/health": 200, "/ready": 200, "/api/v2/buckets?name=any": 404, "/api/v2/setup": 404}
+
+
 async def test_a21_a_tag_with_a_value_of_its_own_for_everything_is_stopped(world: World) -> None:
     """At the measurement's budget: the reason names the tag, what was known before goes on."""
     for start in range(0, 30_000, 10_000):
@@ -191,6 +298,45 @@ async def test_bodies_are_read_with_care(
 
     assert status == expected[0], error
     assert expected[1] in error.get("message", "")
+
+
+def resident_kilobytes() -> int:
+    """The most memory that this process has ever had in use."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+async def gigabyte() -> AsyncIterator[bytes]:
+    for _ in range(1_000):
+        yield b"orders,shop=a total=1 1795521600000000000\n" * 24_000
+
+
+def bomb() -> bytes:
+    """A gigabyte of zeros in a megabyte of gzip."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    head = compressor.compress(b"\n") + compressor.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush nothing refers to what was before, so one block may stand a hundred times.
+    block = compressor.compress(bytes(10_000_000)) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return head + block * 100
+
+
+@pytest.mark.parametrize(("body", "headers"), [(gigabyte, {}), (bomb, {"Content-Encoding": "gzip"})])
+async def test_d11_a_gigabyte_of_unknown_length_is_cut_off_with_flat_memory(
+    world: World, body: Callable[[], Any], headers: dict[str, str]
+) -> None:
+    """In pieces without a length, or as a megabyte of gzip: 413 at the cap, and the connection ends."""
+    content = body()
+    before = resident_kilobytes()
+    headers = {"Authorization": f"Token {world.tokens['operator']}", **headers}
+    async with (
+        asyncio.timeout(30),
+        world.session.post(world.url + "/api/v2/write", data=content, headers=headers) as answer,
+    ):
+        message = (await answer.json())["message"]
+
+    assert (answer.status, "25,000,000" in message) == (413, True)
+    assert answer.headers["Connection"] == "close"
+    assert resident_kilobytes() - before < 150_000
+    assert (await push(world, f"orders total=1 {NOW_NS}"))[0] == 204
 
 
 async def test_a_body_of_a_gigabyte_is_refused_before_it_is_sent(world: World) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from influxdb_client import Point as ClientPoint
 from influxdb_client import WritePrecision
 
-from collector.line_protocol import MAX_KEY_LENGTH, parse_lines, shown
+from collector.line_protocol import MAX_KEY_LENGTH, Faults, parse_in_parts, parse_lines
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,9 @@ def test_what_influxdb_accepts_is_accepted(
         ("cpu f=1e400", "invalid float"),
         ("cpu f=9223372036854775808i", "value out of range"),
         ("cpu f=18446744073709551616u", "value out of range"),
+        (f"cpu f={'9' * 5_000}i", "value out of range"),
+        (f"cpu f=1 {'9' * 5_000}", "bad timestamp"),
+        (f"cpu {'f' * 2_100_000}=1", "max line length exceeded: 2100006 > 2097152"),
         ('cpu f="open', "unbalanced quotes"),
         ("cpu f=1 soon", "bad timestamp"),
         ("cpu f=1 17\r", "bad timestamp"),
@@ -144,10 +147,12 @@ def test_one_bad_line_of_five_thousand_is_named() -> None:
 
 def test_the_faults_of_a_hopeless_body_are_cut_short() -> None:
     """Five thousand bad lines are not five thousand lines of answer, and a long line is not quoted whole."""
-    _, bad = parse_lines("\n".join("x" * 70_000 for _ in range(50)) + "\nx" * 5_000)
+    faults = Faults()
+    for part in parse_in_parts("\n".join("x" * 70_000 for _ in range(50)) + "\nx" * 5_000):
+        faults.add(part.bad)
 
-    assert len(shown(bad)) < 65_000
-    assert "5,050 bad lines in all" in shown(bad)
+    assert len(faults.shown()) < 65_000
+    assert "5,050 bad lines in all" in faults.shown()
 
 
 def test_a_key_may_be_as_long_as_influxdbs() -> None:
@@ -162,3 +167,47 @@ def test_a_client_may_send_a_datetime() -> None:
     point = ClientPoint("cpu").field("f", 1.0).time(datetime(2026, 11, 24, 12, tzinfo=UTC), WritePrecision.S)
 
     assert parse_lines(point.to_line_protocol(), "s")[0][0].time == 1_795_521_600 * 10**9
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("body", "lines", "bad"),
+    [
+        ('cpu s="' + "\n" * 500_000, 0, 1),
+        ('cpu s="' + '\\"' * 200_000 + '"', 1, 0),
+        ('cpu s="' + "\\" * 1_000_000 + '"', 1, 0),
+        ('cpu s="' + "two\n" * 20_000 + '",t="' + "x\n" * 20_000 + '"', 1, 0),
+        ("cpu " + ",".join(f'f{number}="x"' for number in range(20_000)), 1, 0),
+        ("cpu," + "a\\=" * 15_000 + "=b f=1", 1, 0),
+        ("cpu f=" + "9" * 1_000_000 + "i", 0, 1),
+        ("cpu f=" + "9" * 1_000_000, 0, 1),
+        ("cpu f=1 " + "9" * 1_000_000, 0, 1),
+    ],
+    ids=[
+        "open string",
+        "escaped quotes",
+        "backslashes",
+        "long strings",
+        "many strings",
+        "escaped key",
+        "long integer",
+        "long float",
+        "long time",
+    ],
+)
+def test_no_body_takes_longer_than_its_length_deserves(body: str, lines: int, bad: int) -> None:
+    """Each of them would take hours if a line were looked at anew for each of its quotes or line ends."""
+    parsed, faults = parse_lines(body)
+
+    assert (len(parsed), len(faults)) == (lines, bad)
+
+
+def test_a_long_body_is_parsed_in_parts_of_bounded_size() -> None:
+    """By lines and by length; numbers go on from part to part, and an open string is in one part."""
+    short = list(parse_in_parts("\n".join(f"cpu f={number}" for number in range(12_001))))
+    long = list(parse_in_parts("\n".join(['cpu s="' + "two\n" * 50_000 + '"'] * 12 + ["cpu f="])))
+
+    assert [len(part.lines) for part in short] == [5_000, 5_000, 2_001]
+    assert [part.lines[-1].number for part in short] == [5_000, 10_000, 12_001]
+    assert [len(part.lines) for part in long] == [5, 5, 2]
+    assert [bad.number for bad in long[-1].bad] == [12 * 50_001 + 1]

@@ -203,6 +203,50 @@ async def test_a4_what_the_store_cannot_take_waits_on_disk(tmp_path: Path) -> No
         assert spool.statistics.trouble == ""
 
 
+def value(number: float, second: float) -> Point:
+    return Point.of("system", {"host": "web"}, {"load1": number}, START + int(second * SECOND))
+
+
+def finally_stored(destination: Destination) -> dict[int, object]:
+    """What a store holds in which the last value written for a time wins."""
+    return {point.time: point.fields["load1"] for point in destination.points}
+
+
+@pytest.mark.parametrize("later", [0, 1], ids=["all at once", "spread"])
+async def test_of_two_values_for_one_time_the_one_acknowledged_last_wins(tmp_path: Path, later: int) -> None:
+    """Though live points overtake those that wait: after an outage the older value comes last, and must not win."""
+    away = True
+    destination = Destination(lambda points: LATER if away else WRITTEN)
+    clock = SetClock()
+    async with spooling(tmp_path, destination, clock.clock, SpoolLimits(backlog_per_second=50)) as spool:
+        for second in range(5):
+            await spool.write([value(1, second), value(1, second + later * 86_400)])
+        away = False
+        clock.advance(60)
+        await spool.write([value(2, second) for second in (1, 3, 200_000)])
+        assert await spool.drain(TEN_SECONDS)
+        assert spool.statistics.delivered_points == spool.statistics.acknowledged_points
+        await spool.write([value(3, 0)])
+        assert await spool.drain(TEN_SECONDS)
+
+    found = finally_stored(destination)
+    assert [found[value(0, second).time] for second in range(5)] == [3, 2, 1, 2, 1]
+    assert [point.fields["load1"] for point in destination.points].count(3) == 1  # with nothing behind it, once
+
+
+async def test_what_waits_from_before_a_restart_does_not_win_over_what_is_written_after_it(tmp_path: Path) -> None:
+    """The new process knows the times of the rows that the old one left."""
+    days = [[value(1, -day * 86_400)] for day in range(5, 0, -1)]  # a batch each, so that the last waits a while
+    leave(tmp_path, *days, [value(1, second) for second in range(3)])
+    destination = Destination()
+    async with spooling(tmp_path, destination, limits=SpoolLimits(backlog_per_second=4)) as spool:
+        await spool.write([value(2, 1)])
+        assert await spool.drain(TEN_SECONDS)
+
+    found = finally_stored(destination)
+    assert [found[value(0, second).time] for second in range(3)] == [1, 2, 1]
+
+
 async def test_a_slow_store_does_not_fill_the_memory(tmp_path: Path) -> None:
     """Only so many batches wait in memory; the others are read back from the file."""
     gate = asyncio.Event()

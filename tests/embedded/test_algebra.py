@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -46,7 +46,7 @@ from telemetry.series import (
     Window,
 )
 from telemetry.times import to_datetime
-from tests.oracle import evaluate, values_of
+from tests.oracle import evaluate, stored, values_of
 
 CASES = 2_000
 SECOND = 10**9
@@ -57,7 +57,7 @@ HOSTILE = ["a", "b", "it's", 'say "x"', "new\nline", "back\\slash", "comma,=", "
 MEASUREMENTS = {
     "net": ("bytes_recv", "bytes_sent"),
     "cpu": ("usage_idle", "usage_user"),
-    "probe": ("down_s", "state", "up_s"),
+    "probe": ("state", "down_s", "up_s"),
 }
 TAGS = {"net": ("host", "interface"), "cpu": ("host", "cpu"), "probe": ("host", "probe")}
 seen: Counter[str] = Counter()
@@ -102,38 +102,60 @@ class Case:
 
 
 def samples(case: Case, day: int) -> list[Point]:
-    """At least three series of 50 times, with gaps, duplicates, equal values and resets, in any order."""
+    """At least three series of 50 samples of each field, with gaps, duplicates, equal values and resets."""
     chance = random.Random(case.seed)
     points = []
+    # Pairs that differ, of which some agree in the one tag and some in the other.
+    pairs = [(host, other) for host in chance.sample(HOSTILE, 2) for other in "01"]
     tag_sets = [
-        {TAGS[case.measurement][0]: chance.choice(HOSTILE), TAGS[case.measurement][1]: str(number % 2)}
-        for number in range(chance.randint(3, 4))
+        dict(zip(TAGS[case.measurement], pair, strict=True)) for pair in chance.sample(pairs, chance.randint(3, 4))
     ]
     if chance.random() < 0.3:
         tag_sets.append({TAGS[case.measurement][1]: "only"})
     for tags in tag_sets:
         moment, value = chance.randint(0, 3_600), chance.randint(0, 1_000)
-        for _ in range(50):
+        without = set(chance.sample(range(54), 4))  # times at which a field is missing
+        for number in range(54):
             moment += chance.choice([1, 10, 30, 60, 60, 400, 4_000 if chance.random() < 0.2 else 60])
             value = chance.randint(0, 10) if chance.random() < 0.05 else value + chance.randint(-5, 90)
             fields: dict[str, float] = {
-                name: int(abs(value) + number) for number, name in enumerate(MEASUREMENTS[case.measurement])
+                name: int(abs(value) + place) for place, name in enumerate(MEASUREMENTS[case.measurement])
             }
             if case.measurement == "cpu":
-                fields = {name: number / 7 for name, number in fields.items()}
+                fields = {name: whole / 7 for name, whole in fields.items()}
             if case.measurement == "probe":
                 fields["state"] = int(abs(value)) % 4
-            if chance.random() < 0.2:
+            if number in without:
                 del fields[chance.choice(list(fields))]
             points.append(Point.of(case.measurement, tags, fields, day + moment * SECOND + chance.randint(0, 2)))
             if chance.random() < 0.1:  # the same time twice: the later value wins
-                again = {name: int(number) + 1 for name, number in fields.items()}
+                again = {name: int(old) + 1 for name, old in fields.items()}
                 points.append(Point.of(case.measurement, tags, again, points[-1].time))
     return points
 
 
+def note_samples(points: list[Point]) -> None:
+    """Count what the samples of a case are like, which every case must be."""
+    series = stored(points)
+    full = [samples for samples in series.values() if len(samples) >= 50]
+    times = [sorted(samples.items()) for samples in series.values()]
+    seen["cases with three series of 50"] += len(full) >= 3 and len({(one.tags) for one in series}) >= 3
+    seen["cases with a gap"] += any(b - a > 600 * SECOND for one in times for (a, _), (b, _) in pairwise(one))
+    seen["cases with a reset"] += any(y < x for one in times for (_, x), (_, y) in pairwise(one))  # type: ignore[operator]
+    written = [(point.tags, point.time) for point in points]
+    seen["cases with a time written twice"] += len(set(written)) < len(written)
+
+
 FUNCTIONS = st.lists(st.sampled_from(Function), min_size=1, max_size=2, unique=True).map(tuple)
-STEPS = st.sampled_from([7, 60, 300, 300, 600, 900, *[3_600] * 5, 7_200, 86_400]).map(lambda step: step * SECOND)
+# What levels keep of a measurement's first field: of half the cases, so that enough of them are answered from levels.
+KEPT = {
+    "net": (Function.INCREASE, Function.LAST, Function.COUNT, Function.RATE),
+    "cpu": (Function.MIN, Function.MAX, Function.SUM, Function.MEAN),
+    "probe": (Function.MIN, Function.MAX, Function.LAST, Function.COUNT),
+}
+STEPS = st.sampled_from([7, 60, 300, 600, 900, 900, 1_800, *[3_600] * 3, 7_200, 7_200, 86_400]).map(
+    lambda step: step * SECOND
+)
 ORIGINS = st.sampled_from([0] * 8 + [300 * SECOND, 1_800 * SECOND, 11 * SECOND])
 SHARES = st.lists(st.sampled_from([0.0, 0.07, 0.5, 0.95, 0.99, 1.0]), min_size=1, max_size=3, unique=True).map(tuple)
 WINDOWS = st.builds(Window, STEPS, FUNCTIONS, ORIGINS)
@@ -181,6 +203,11 @@ def cases(draw: st.DrawFn) -> Case:
     if windowed and draw(st.sampled_from([False] * 6 + [True])):  # one window over just the range, whatever that is
         start, length = start // 300 * 300, max(300, length // 300 * 300)
         shape = replace(shape, step=length * SECOND, origin=start * SECOND)
+    fields = draw(st.just(()) | st.just(MEASUREMENTS[measurement][:1]))
+    if isinstance(shape, Window) and seed % 2:
+        kept = KEPT[measurement]
+        shape = replace(shape, functions=tuple({kept[list(Function).index(one) % 4]: one for one in shape.functions}))
+        fields = MEASUREMENTS[measurement][:1]
     return Case(
         seed=seed,
         measurement=measurement,
@@ -188,7 +215,7 @@ def cases(draw: st.DrawFn) -> Case:
         start=start,
         length=length,
         where=draw(PREDICATES),
-        fields=draw(st.just(()) | st.just(MEASUREMENTS[measurement][:1])),
+        fields=fields,
         group_by=group_by,
         top=None if isinstance(shape, Raw) else draw(st.none() | st.integers(1, 3)),
         rolled_up_at=draw(
@@ -232,6 +259,8 @@ def note(case: Case, levels: set[str]) -> None:
     if case.group_by is not None and not isinstance(shape, Quantile):
         words.append(f"grouped by {case.group_by.function or 'what is natural'}")
     words += [f"level {level}" for level in levels]
+    if isinstance(shape, Window) and levels - {"raw"}:
+        words += [f"fn {function} from levels" for function in shape.functions]
     words += [" across a seam"] * (len(levels) > 1)
     words.append(f"predicate {type(case.where).__name__}")
     for word in words:
@@ -258,7 +287,7 @@ def same(expected: list[SeriesSamples], actual: tuple[SeriesSamples, ...]) -> bo
     return True
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_500)
 @settings(max_examples=CASES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_the_store_answers_as_the_oracle_does(world: World, case: Case) -> None:
@@ -282,6 +311,7 @@ def test_the_store_answers_as_the_oracle_does(world: World, case: Case) -> None:
 
     actual, levels = world.run(ask())
     note(case, levels)
+    note_samples(points)
     early, late = parted(case, points)
     expected = evaluate(early[::2] + early[1::2] + late, asked)
     assert same(expected, actual), f"\n{plain(expected)}\n{plain(actual)}"
@@ -293,10 +323,13 @@ def test_the_cases_have_shown_every_operator_and_seams() -> None:
         pytest.skip("the cases did not run, or not all of them")
     words = [shape.__name__.lower() for shape in (Raw, Window, Quantile, Coverage, Latest)]
     words += [f"fn {function}" for function in Function]
+    words += [f"fn {function} from levels" for function in Function if function is not Function.FIRST]
     words += [f"grouped by {function}" for function in GroupFunction]
     words += [f"level {level}" for level in ("raw", "5m", "1h")] + ["across a seam", "top", "grouped"]
     words += [f"predicate {kind.__name__}" for kind in (AllOf, Not, Equals, OneOf, Matches, Exists)]
     print(dict(seen))  # pytest -rP shows it
+    assert seen["cases with three series of 50"] == sum(seen[f"measurement {name}"] for name in MEASUREMENTS)
+    words += [f"cases with a {what}" for what in ("gap", "reset", "time written twice")]
     assert {word: seen[word] for word in words if seen[word] < 50} == {}
 
 

@@ -2,11 +2,12 @@
 
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -209,6 +210,83 @@ async def test_a_block_that_breaks_while_the_store_is_open_is_noted_for_the_next
     assert len(series.values) == 200_000
     assert not damage_marker(path).exists()
     assert len(list(tmp_path.glob("metrics.duckdb.broken-*"))) == 1
+
+
+async def copy_as_if_killed(folder: Path, copy: Path) -> bytes:
+    """Write without a checkpoint and take the files as a kill would leave them; returns the log."""
+    async with opened(folder) as store:
+        for start in range(5_100, 5_500, 20):
+            assert (await store.write([minute(number) for number in range(start, start + 20)])).message == ""
+        shutil.copytree(folder, copy)
+    return (copy / "metrics.duckdb.wal").read_bytes()
+
+
+@pytest.mark.parametrize("place", [0.05, 0.48, 0.9])
+async def test_a_damaged_log_loses_what_stood_behind_the_damage_and_nothing_else(tmp_path: Path, place: float) -> None:
+    """A byte of the write-ahead log is wrong: the file is whole, the log counts up to there, and the rest is named."""
+    await fill(tmp_path / "old")
+    log = bytearray(await copy_as_if_killed(tmp_path / "old", tmp_path / "new"))
+    log[int(len(log) * place)] ^= 0xFF
+    (tmp_path / "new" / "metrics.duckdb.wal").write_bytes(log)
+    later = FIRST + timedelta(minutes=5_500)
+    async with opened(tmp_path / "new", later) as store:
+        found = await values(store)
+        (missing,) = store.missing_periods
+    written = found["a"][3 * 1_440 + 720 :]
+
+    assert found["a"][: 3 * 1_440 + 720] == found["b"] == list(range(3 * 1_440 + 720))
+    assert written == list(range(5_100, 5_100 + len(written)))
+    assert int(400 * place) - 40 <= len(written) < 400
+    assert missing.start == FIRST + timedelta(minutes=found["a"][-1])
+    assert missing.stop == later
+    aside = [path.name.partition(".broken-")[2] for path in (tmp_path / "new").glob("*.broken-*")]
+    assert sorted(aside) == ["20261123T194000Z", "20261123T194000Z.wal"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no log at all" * 100, bytes(5_000)], ids=["empty", "text", "zeros"])
+async def test_a_log_that_is_none_does_not_stop_the_start(tmp_path: Path, content: bytes) -> None:
+    """Whatever lies there in its place."""
+    await fill(tmp_path)
+    (tmp_path / "metrics.duckdb.wal").write_bytes(content)
+    async with opened(tmp_path) as store:
+        assert await values(store) == {host: list(range(3 * 1_440 + 720)) for host in ("a", "b")}
+        assert (await store.write([minute(5_000)])).message == ""
+
+
+async def test_a_folder_in_the_place_of_the_store_is_named_and_left_alone(tmp_path: Path) -> None:
+    """It is nothing of ours, and nothing to be set aside."""
+    (tmp_path / "metrics.duckdb").mkdir()
+    with pytest.raises(StoreUnavailable, match=r"metrics\.duckdb cannot be read: Is a directory"):
+        async with opened(tmp_path):
+            pass
+
+    assert [path.name for path in tmp_path.iterdir() if path.name != "archive"] == ["metrics.duckdb"]
+
+
+async def test_bits_that_flip_anywhere_never_stop_the_start(tmp_path: Path) -> None:
+    """One, or a few hundred: closed days are there, no value is another than was written, and writing goes on."""
+    await fill(tmp_path / "whole")
+    content = (tmp_path / "whole" / "metrics.duckdb").read_bytes()
+    for seed in range(5):
+        chance, folder = random.Random(seed), tmp_path / str(seed)
+        shutil.copytree(tmp_path / "whole", folder)
+        flipped = bytearray(content)
+        for _ in range(chance.choice([1, 1, 8, 200])):
+            flipped[chance.randrange(len(flipped))] ^= 1 << chance.randrange(8)
+        (folder / "metrics.duckdb").write_bytes(flipped)
+        for _ in range(2):  # what is found broken while it is open is mended by the next start
+            async with opened(folder) as store:
+                with suppress(StoreUnavailable):
+                    found = await values(store)
+                    await store.write([minute(5_000, "c")])
+                    await store.check_rollups(FIRST, NOON)
+                    await store.roll_up(NOON)
+        found.pop("c", None)
+        assert found.keys() == {"a", "b"}, seed
+        for numbers in found.values():
+            assert numbers[: 3 * 1_440] == list(range(3 * 1_440)), seed
+            assert numbers == sorted(set(numbers)), seed
+            assert set(numbers) <= set(range(3 * 1_440 + 720)), seed
 
 
 async def test_a_file_that_another_process_holds_is_left_alone(tmp_path: Path) -> None:

@@ -366,6 +366,16 @@ async def test_a_file_that_another_process_holds_is_named_with_that_process(tmp_
         child.kill()
 
 
+def test_d9_a_disk_that_fills_in_the_middle_of_a_commit_tears_nothing(tmp_path: Path) -> None:
+    """The batch is not taken, everything before is there and can be read; with room again the next one is taken."""
+    (tmp_path / "store").mkdir()
+    command = [sys.executable, "-m", "tests.embedded.full_disk", str(tmp_path / "store")]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=root)
+
+    assert done.stdout.split() == ["True", "retry", "True", "retry", "True", "ok", "ok", "True", "True"], done.stderr
+
+
 async def test_a21_more_tag_sets_than_a_measurement_may_have_are_refused(tmp_path: Path) -> None:
     """The store is the last guard: those it knows go on, over a restart too, and the refused are named."""
     points = [Point.of("system", {"host": f"h{number}"}, {"load1": 1.0}, START) for number in range(1_002)]

@@ -37,7 +37,8 @@ def test_a_point_comes_out_in_its_registered_types() -> None:
         (Point.of("mem", {"host": "x" * 70_000}, {"used": 1}, 1), "70,000 characters"),
         (Point.of("mem", {"host": "a\x00b"}, {"used": 1}, 1), "holds NUL"),
         (Point.of("mem", {"host": "a\udfffb"}, {"used": 1}, 1), "half a character"),
-        (Point.of("mem", MEM, {"used": 1}, 2**63), "64 bits"),
+        (Point.of("mem", MEM, {"used": 1}, 2**63), "not between 1678 and 2262"),
+        (Point.of("mem", MEM, {"used": 1}, -(2**63)), "not between 1678 and 2262"),
     ],
 )
 def test_a_point_that_no_store_could_hold_is_refused_by_name(point: Point, named: str) -> None:
