@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+
+import duckdb
 
 from embedded.engine import EngineOptions, open_engine
 from embedded.store import EmbeddedOptions, EmbeddedStore
@@ -50,6 +55,27 @@ class FilledStore:
         exports = self.folder / ".opswatch" / "exports"
         return EmbeddedOptions(engine=EngineOptions(allowed_directories=(exports,)), exports=exports)
 
+    @contextmanager
+    def bare_copy(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A copy of the file, opened by the bare engine: one process at a time may have a file."""
+        copy = self.folder / "bare.duckdb"
+        if not copy.exists():
+            with self.opened_bare(self.path) as connection:
+                connection.execute("CHECKPOINT")
+            shutil.copyfile(self.path, copy)
+        with self.opened_bare(copy) as connection:
+            yield connection
+
+    @staticmethod
+    @contextmanager
+    def opened_bare(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """With the threads and the memory that OpsWatch gives it."""
+        connection = duckdb.connect(str(path), config={"threads": 2, "memory_limit": "512MB"})
+        try:
+            yield connection
+        finally:
+            connection.close()
+
 
 @cache
 def filled_store() -> FilledStore:
@@ -67,7 +93,10 @@ def filled_store() -> FilledStore:
         f" FROM range(1, {SERIES + 1}) AS t(n)"
     )
     coarse = (stop - 30 * DAY, stop - 7 * DAY, 300 * SECOND)
-    for start, end, step in (coarse, *((stop - day * DAY, stop - (day - 1) * DAY, 30 * SECOND) for day in range(7, 0, -1))):
+    for start, end, step in (
+        coarse,
+        *((stop - day * DAY, stop - (day - 1) * DAY, 30 * SECOND) for day in range(7, 0, -1)),
+    ):
         connection.execute(
             f"INSERT INTO raw SELECT ts, series_id, {VALUE}, NULL FROM"
             f" (SELECT ts, CAST(n AS INTEGER) AS series_id FROM range({start}, {end}, {step}) AS a(ts),"
@@ -83,4 +112,3 @@ async def _keep_house(store: FilledStore, now: datetime) -> None:
         await opened.roll_up(now)
         await opened.sort_closed_days(now)
         await opened.delete_expired(now + timedelta(minutes=1))
-

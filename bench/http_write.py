@@ -19,51 +19,14 @@ from bench.processes import Server, influxdb, missing, opswatch, victoria_metric
 
 AGENTS, LINES, SECONDS, PAIRS = 16, 500, 4, 5
 PATH = "/api/v2/write?org=o&bucket=b&precision=ns"
-# The time of a body advances by a millisecond, so that no sample is ever older than one before it.
-SCRIPT = """
-local agents = 0
-function setup(thread)
-  agents = agents + 1
-  thread:set("agent", agents)
-end
-function init(args)
-  local unknown = args[1]
-  count = 0
-  seconds = os.time()
-  variants = {}
-  for variant = 1, 4 do
-    local lines, before = {}, ""
-    for host = 1, %d do
-      local value = ({string.format("%%.2f", math.random() * 100), tostring(host * 1000 + variant) .. "",
-                      string.format("%%.15f", math.random())})[host %% 3 + 1]
-      lines[host] = before .. string.format("bench_load,agent=%%d,host=host-%%03d value=%%s ", agent, host, value)
-      before = "\\n"
-    end
-    lines[#lines + 1] = ""
-    variants[variant] = lines
-  end
-  wrk.method = "POST"
-  wrk.headers["Content-Type"] = "text/plain; charset=utf-8"
-  if unknown ~= "" then wrk.headers["Authorization"] = "Token " .. unknown end
-end
-function request()
-  count = count + 1
-  local time = string.format("%%d%%03d000000", seconds + math.floor(count / 1000), count %% 1000)
-  return wrk.format(nil, nil, nil, table.concat(variants[count %% 4 + 1], time))
-end
-function done(summary, latency, requests)
-  io.write(string.format("RESULT %%d %%d %%d %%f\\n", summary.requests, summary.errors.status,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
-    summary.duration / 1e6))
-end
-""" % LINES
+SCRIPT = Path(__file__).with_name("write.lua")
 
 
-def seconds_per_million(server: Server, script: Path) -> float:
+def seconds_per_million(server: Server) -> float:
     """What a million lines take, answered with 204."""
-    command = ["wrk", f"-t{AGENTS}", f"-c{AGENTS}", f"-d{SECONDS}s", "--timeout=10s", "-s", str(script)]
+    command = ["wrk", f"-t{AGENTS}", f"-c{AGENTS}", f"-d{SECONDS}s", "--timeout=10s", "-s", str(SCRIPT)]
     output = subprocess.run(
-        [*command, server.url + PATH, "--", server.token], check=True, capture_output=True, text=True
+        [*command, server.url + PATH, "--", server.token or "-", str(LINES)], check=True, capture_output=True, text=True
     ).stdout
     found = re.search(r"RESULT (\d+) (\d+) (\d+) ([0-9.]+)", output)
     assert found is not None, output
@@ -83,16 +46,16 @@ def settle(server: Server) -> None:
         time.sleep(0.2)
 
 
-def compare(ours: Server, peer: Server, name: str, bar: Bar, script: Path) -> str:
+def compare(ours: Server, peer: Server, name: str, bar: Bar) -> str:
     """The line of one peer."""
 
     def our_cost() -> float:
-        cost = seconds_per_million(ours, script)
+        cost = seconds_per_million(ours)
         settle(ours)
         return cost
 
-    our_cost(), seconds_per_million(peer, script)  # warm: the series are known
-    first, second = alternate(our_cost, lambda: seconds_per_million(peer, script), PAIRS)
+    our_cost(), seconds_per_million(peer)  # warm: the series are known
+    first, second = alternate(our_cost, lambda: seconds_per_million(peer), PAIRS)
     title = f"POST /api/v2/write, {LINES} lines a body, {AGENTS} agents, speed vs {name}"
     return Comparison(title, first, second, "s per million lines", bar).report()
 
@@ -103,8 +66,6 @@ def main() -> str:
         return f"POST /api/v2/write: skipped, {absent}"
     lines = []
     with tempfile.TemporaryDirectory() as name, opswatch(Path(name)) as ours:
-        script = Path(name) / "write.lua"
-        script.write_text(SCRIPT)
         for program, peer, bar in (
             ("victoria-metrics", victoria_metrics, Bar(0.4, 1, at_least=True)),
             ("influxd", influxdb, Bar(0.5, 1, at_least=True)),
@@ -113,7 +74,7 @@ def main() -> str:
                 lines.append(f"POST /api/v2/write vs {program}: skipped, {absent}")
                 continue
             with peer(Path(name)) as server:
-                lines.append(compare(ours, server, program, bar, script))
+                lines.append(compare(ours, server, program, bar))
     return "\n".join(lines)
 
 

@@ -44,8 +44,7 @@ def questions(stop: int) -> dict[str, tuple[SeriesQuery, str, int]]:
         ),
         f"latest of {SERIES} series": (
             query(lookback, Latest()),
-            f"SELECT series_id, max(ts), arg_max(value, ts) FROM raw WHERE ts >= {stop - lookback} AND ts < {stop}"
-            " GROUP BY series_id",
+            f"SELECT series_id, max(ts), arg_max(value, ts) FROM raw WHERE ts >= {stop - lookback} GROUP BY series_id",
             SERIES,
         ),
     }
@@ -59,12 +58,16 @@ async def measure(filled: FilledStore) -> str:
         lines = []
         for name, (query, statement, count) in questions(filled.stop).items():
             loop = asyncio.get_running_loop()
-            lines.append(await asyncio.to_thread(compare, name, reader(store, query, count, loop), sql(bare, statement, count)))
+            lines.append(
+                await asyncio.to_thread(compare, name, reader(store, query, count, loop), sql(bare, statement, count))
+            )
         bare.close()
     return "\n".join(lines)
 
 
-def reader(store: EmbeddedStore, query: SeriesQuery, count: int, loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+def reader(
+    store: EmbeddedStore, query: SeriesQuery, count: int, loop: asyncio.AbstractEventLoop
+) -> Callable[[], float]:
     """Seconds of one answer, as whoever awaits it sees them."""
 
     async def ask() -> float:

@@ -51,6 +51,7 @@ class WriterStatistics:
     """Counted since open; `longest_commit_s` until it is taken."""
 
     written_values: int = 0
+    series_made: int = 0  # and committed
     longest_commit_s: float = 0.0
 
 
@@ -87,6 +88,7 @@ class BatchWriter:
         except duckdb.Error as error:
             self._roll_back()
             return WriteOutcome(WriteStatus.RETRY, f"the embedded store cannot commit: {str(error)[:300]}")
+        self.statistics.series_made += len(self._created)
         self._created.clear()
         self.statistics.written_values += values
         self.statistics.longest_commit_s = max(self.statistics.longest_commit_s, time.perf_counter() - started)
