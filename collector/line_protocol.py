@@ -10,18 +10,20 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from telemetry.points import Tags
 
 PRECISIONS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 MAX_KEY_LENGTH = 65_535  # bytes of measurement and tags
 MAX_QUOTED = 500  # characters of a line that a fault quotes
+_MAX_KNOWN_KEY = 500  # characters; a longer one is read anew each time
 
 Value = float | int | bool | str
+Keys = dict[str, tuple[str, Tags]]  # measurement and tags by the text that names them in a line
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One parsed line. `number` counts from 1; `time` is ns since 1970 UTC, None where the line has none."""
 
     number: int
@@ -63,18 +65,21 @@ class _Fault(ValueError):
     pass
 
 
-def parse_lines(text: str, precision: str = "ns") -> tuple[list[Line], list[BadLine]]:
-    """All lines of a body, and those that are none. `precision` is a key of PRECISIONS."""
+def parse_lines(text: str, precision: str = "ns", keys: Keys | None = None) -> tuple[list[Line], list[BadLine]]:
+    """All lines of a body, and those that are none. `precision` is a key of PRECISIONS.
+
+    `keys` are remembered from body to body, for most repeat their series; it is the caller's to bound them.
+    """
     unit = PRECISIONS[precision]
     lines: list[Line] = []
     bad: list[BadLine] = []
-    tag_sets: dict[str, tuple[str, Tags]] = {}  # most bodies repeat their series
+    keys = {} if keys is None else keys
     for number, line in _split(text):
         stripped = line.lstrip(" \t\0")
         if not stripped or stripped.startswith("#"):
             continue
         try:
-            lines.append(_parse(number, stripped, unit, tag_sets))
+            lines.append(_parse(number, stripped, unit, keys))
         except _Fault as fault:
             bad.append(BadLine(number, line, str(fault)))
     return lines, bad
@@ -120,22 +125,32 @@ def _end_of_key(line: str) -> int:
     return len(line)
 
 
-def _parse(number: int, line: str, unit: int, tag_sets: dict[str, tuple[str, Tags]]) -> Line:
+def _parse(number: int, line: str, unit: int, keys: Keys) -> Line:
     if "\\" in line or '"' in line:
         key = line[: _end_of_key(line)]
         fields, timestamp = _fields_with_strings(line[len(key) :].lstrip(" "))
     else:
-        key, *rest = [word for word in line.split(" ") if word]
-        if not rest:
-            raise _Fault("missing fields")
-        if len(rest) > 2:
-            raise _Fault("bad timestamp")
-        fields = _plain_fields(rest[0])
-        timestamp = rest[1] if len(rest) == 2 else ""
-    known = tag_sets.get(key)
+        words = line.split(" ")
+        if len(words) != 3 or "" in words:
+            words = _words(words)
+        key, text, timestamp = words
+        fields = _plain_fields(text)
+    known = keys.get(key)
     if known is None:
-        known = tag_sets[key] = _key(key)
+        known = _key(key)
+        if len(key) <= _MAX_KNOWN_KEY:
+            keys[key] = known
     return Line(number, known[0], known[1], fields, _time(timestamp, unit))
+
+
+def _words(words: Sequence[str]) -> list[str]:
+    """Key, fields and timestamp, which may be empty, where spaces are more or fewer."""
+    key, *rest = [word for word in words if word]
+    if not rest:
+        raise _Fault("missing fields")
+    if len(rest) > 2:
+        raise _Fault("bad timestamp")
+    return [key, rest[0], rest[1] if len(rest) == 2 else ""]
 
 
 def _key(key: str) -> tuple[str, Tags]:
@@ -231,7 +246,7 @@ def _integer(text: str) -> int:
 def _time(text: str, unit: int) -> int | None:
     if not text:
         return None
-    if not _TIMESTAMP.fullmatch(text) or len(text) > 20:
+    if len(text) > 20 or not ((text.isdecimal() and text.isascii()) or _TIMESTAMP.fullmatch(text)):
         raise _Fault("bad timestamp")
     time = int(text) * unit
     if not -(2**63) + 1 < time < 2**63 - 1:
