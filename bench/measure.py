@@ -17,15 +17,16 @@ class Bar:
     bar: float
     beyond: float | None = None
     at_least: bool = False
+    unit: str = "x"
 
     def verdict(self, ratio: float) -> str:
         """Whether it is met, in words."""
         sign, met = (">=", ratio >= self.bar) if self.at_least else ("<=", ratio <= self.bar)
-        words = f"bar {sign} {self.bar:g}x {'met' if met else 'MISSED'}"
+        words = f"bar {sign} {self.bar:g}{self.unit} {'met' if met else 'MISSED'}"
         if self.beyond is None:
             return words
         beyond = ratio >= self.beyond if self.at_least else ratio <= self.beyond
-        return f"{words}, beyond {self.beyond:g}x {'met' if beyond else 'not met'}"
+        return f"{words}, beyond {self.beyond:g}{self.unit} {'met' if beyond else 'not met'}"
 
 
 @dataclass(frozen=True)
