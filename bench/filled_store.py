@@ -88,10 +88,7 @@ def filled_store() -> FilledStore:
     for folder in (store.path.parent, store.path.parent / "exports"):
         folder.mkdir(mode=0o700)
     connection = open_engine(store.path, store.options.engine)
-    connection.execute(
-        f"INSERT INTO series SELECT n, '{MEASUREMENT}', '{FIELD}', MAP {{'host': printf('host-%03d', n)}}"
-        f" FROM range(1, {SERIES + 1}) AS t(n)"
-    )
+    insert_series(connection)
     coarse = (stop - 30 * DAY, stop - 7 * DAY, 300 * SECOND)
     for start, end, step in (
         coarse,
@@ -105,6 +102,14 @@ def filled_store() -> FilledStore:
     connection.close()
     asyncio.run(_keep_house(store, now))
     return store
+
+
+def insert_series(connection: duckdb.DuckDBPyConnection) -> None:
+    """The names of the series, unless they are there."""
+    connection.execute(
+        f"INSERT INTO series SELECT n, '{MEASUREMENT}', '{FIELD}', MAP {{'host': printf('host-%03d', n)}}"
+        f" FROM range(1, {SERIES + 1}) AS t(n) WHERE n NOT IN (SELECT series_id FROM series)"
+    )
 
 
 async def _keep_house(store: FilledStore, now: datetime) -> None:

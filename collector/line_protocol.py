@@ -74,15 +74,31 @@ def parse_lines(text: str, precision: str = "ns", keys: Keys | None = None) -> t
     lines: list[Line] = []
     bad: list[BadLine] = []
     keys = {} if keys is None else keys
-    for number, line in _split(text):
-        stripped = line.lstrip(" \t\0")
-        if not stripped or stripped.startswith("#"):
-            continue
+    is_plain = '"' not in text and "\\" not in text
+    for number, line in enumerate(text.split("\n"), 1) if is_plain else _split(text):
         try:
-            lines.append(_parse(number, stripped, unit, keys))
+            known = _known(number, line, unit, keys) if is_plain else None
+            if known is not None:
+                lines.append(known)
+                continue
+            stripped = line.lstrip(" \t\0")
+            if stripped and not stripped.startswith("#"):
+                lines.append(_parse(number, stripped, unit, keys))
         except _Fault as fault:
             bad.append(BadLine(number, line, str(fault)))
     return lines, bad
+
+
+def _known(number: int, line: str, unit: int, keys: Keys) -> Line | None:
+    """A line of a series that is remembered, with one space where one must be, as programs write them; else None."""
+    words = line.split(" ")
+    if len(words) != 3:
+        return None
+    key, text, timestamp = words
+    known = keys.get(key)
+    if known is None or not text or not timestamp:
+        return None
+    return Line(number, known[0], known[1], _plain_fields(text), _time(timestamp, unit))
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
