@@ -13,7 +13,7 @@ from api.cached_reader import KEEP_SECONDS
 from telemetry.series import SeriesResult
 
 _MAX_BYTES = 100_000_000  # of all kept bodies together
-_SMALL = 20_000  # values
+_SMALL = 100_000  # values, which take some 5 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class AnswerBodies:
 
     async def _made(self, result: SeriesResult) -> bytes:
         size = sum(len(one.values) for one in result.series)
-        # A thread costs a millisecond, two million numbers on the event loop would cost everybody a second.
+        # A thread costs a millisecond or more; two million numbers on the event loop would cost everybody 100 ms.
         return self._encode(result) if size < _SMALL else await asyncio.to_thread(self._encode, result)
 
     def _forget_old(self) -> None:

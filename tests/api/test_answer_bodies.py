@@ -33,7 +33,7 @@ async def test_one_answer_is_encoded_once_for_all_who_wait() -> None:
     """Also a large one, which takes a thread."""
     encoder = Encoder()
     bodies = AnswerBodies(encoder, Seconds())
-    small, large = answer(), answer("1h", 30_000)
+    small, large = answer(), answer("1h", 150_000)
 
     assert await asyncio.gather(*(bodies.of(one) for one in (small, large, large, small))) == [
         b"raw",
@@ -65,7 +65,7 @@ async def test_bytes_are_let_go_after_a_second() -> None:
 async def test_a_client_that_leaves_takes_nobodys_answer_along() -> None:
     """Its neighbour gets the body that both waited for."""
     encoder = Encoder()
-    bodies, one = AnswerBodies(encoder, Seconds()), answer(size=30_000)
+    bodies, one = AnswerBodies(encoder, Seconds()), answer(size=150_000)
     leaving, staying = asyncio.create_task(bodies.of(one)), asyncio.create_task(bodies.of(one))
     await asyncio.sleep(0)
     leaving.cancel()
