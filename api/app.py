@@ -6,6 +6,7 @@ import asyncio
 
 from aiohttp import web
 
+from api.answer_bodies import ANSWER_BODIES, AnswerBodies
 from api.doors import Doors
 from api.gate import FAILURES, ROUTES, FailureLimits, add_headers, gate
 from api.health import SYSTEM_HEALTH, SystemHealthCache
@@ -13,6 +14,7 @@ from api.keys import DOORS
 from api.openapi import DOCUMENTED, Documented
 from api.reports import AT_ONCE, REPORTS_AT_ONCE
 from api.routes import API_VERSION, ROUTE_TABLE
+from api.series import series_body
 from api.stream import BROADCASTER, Broadcaster, broadcasting
 
 MAX_BODY_BYTES = 1024 * 1024  # no request of this version needs more than a form
@@ -25,6 +27,7 @@ def build_app(doors: Doors) -> web.Application:
     app[DOORS] = doors
     app[FAILURES] = FailureLimits()
     app[SYSTEM_HEALTH] = SystemHealthCache(doors)
+    app[ANSWER_BODIES] = AnswerBodies(series_body, doors.clock.monotonic)
     app[BROADCASTER] = Broadcaster(app)
     app[REPORTS_AT_ONCE] = asyncio.Semaphore(AT_ONCE)
     app[DOCUMENTED] = Documented(ROUTE_TABLE, API_VERSION)

@@ -5,26 +5,36 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# Some 5 ms of the C encoder, which holds the interpreter for the whole of one call.
-_PIECE = 10_000
+from pydantic_core import to_json
+
+# Some 5 ms of the encoder, which holds the interpreter for the whole of one call.
+_PIECE = 50_000
 
 
 def encoded(value: Any) -> bytes:
-    """The same bytes as one call of `json.dumps`, from calls of a bounded length each. Refuses NaN and infinities."""
-    return _text(value).encode("utf-8", "replace")
+    """What `json.dumps` would write (a number perhaps in another spelling), from calls of a bounded length each.
 
-
-def _text(value: Any) -> str:
+    Refuses NaN and infinities.
+    """
     match value:
         case dict():
-            return "{" + ",".join(f"{_dumped(name)}:{_text(inner)}" for name, inner in value.items()) + "}"
+            return b"{" + b",".join(_dumped(name) + b":" + encoded(inner) for name, inner in value.items()) + b"}"
         case [dict(), *_]:
-            return "[" + ",".join(map(_text, value)) + "]"
+            return b"[" + b",".join(map(encoded, value)) + b"]"
         case list() if len(value) > _PIECE:
             starts = range(0, len(value), _PIECE)
-            return "[" + ",".join(_dumped(value[start : start + _PIECE])[1:-1] for start in starts) + "]"
+            return b"[" + b",".join(_dumped(value[start : start + _PIECE])[1:-1] for start in starts) + b"]"
     return _dumped(value)
 
 
-def _dumped(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+def _dumped(value: Any) -> bytes:
+    # The standard library takes a microsecond to write a double, this one a twentieth of that; but it writes NaN
+    # as NaN, and knows no lone surrogates.
+    try:
+        text = to_json(value)
+    except ValueError:
+        text = b"NaN"
+    if b"NaN" in text or b"Infinity" in text:
+        plain = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return plain.encode("utf-8", "replace")
+    return text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from aiohttp import web
 
+from api.answer_bodies import ANSWER_BODIES
 from api.columns import encoded
 from api.errors import json_response
 from api.keys import DOORS
@@ -15,8 +15,6 @@ from api.query_parameters import NANOSECONDS_PER_MILLISECOND, series_request, va
 from telemetry.schema import Registry
 from telemetry.series import Coverage, Quantile, SeriesResult, SeriesSamples, Window
 from telemetry.times import format_instant
-
-_SMALL = 20_000  # values
 
 
 async def show_schema(request: web.Request) -> web.StreamResponse:
@@ -31,9 +29,7 @@ async def show_series(request: web.Request) -> web.StreamResponse:
         return await _show_values(request)
     asked = series_request(request.query, doors.registry, doors.clock.now())
     result = await doors.reader.read(asked.query)
-    size = sum(len(one.values) for one in result.series)
-    # A thread costs a millisecond, two million numbers on the event loop would cost everybody a second.
-    body = _body(result) if size < _SMALL else await asyncio.to_thread(_body, result)
+    body = await request.app[ANSWER_BODIES].of(result)
     return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 
@@ -45,7 +41,8 @@ async def _show_values(request: web.Request) -> web.StreamResponse:
     return json_response(answer.model_dump())
 
 
-def _body(result: SeriesResult) -> bytes:
+def series_body(result: SeriesResult) -> bytes:
+    """An answer as JSON."""
     return encoded(series_answer(result))
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from time import perf_counter
 
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
@@ -28,15 +29,32 @@ logger = logging.getLogger(__name__)
 
 _QUEUE = 8  # events; a client this far behind is let go
 _MAX_CLIENTS = 1_000
+_SMALL = 32_768  # bytes; a transport that was empty takes more than that before it asks to wait
+_AT_ONCE = 100  # clients that are told before the event loop does something else
 _RECHECK_SECONDS = 60.0  # a revoked token or an ended session loses its stream within this
 _LINGER_SECONDS = 0.5  # for clients to take what is on its way when the server stops
 
 
 @dataclass(eq=False, slots=True)
 class _Client:
+    response: web.StreamResponse
     transport: asyncio.Transport | None
     checked: float  # monotonic seconds
+    told: float = 0.0  # when it was sent something, by perf_counter
+    is_busy: bool = True  # its handler is writing
     events: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(_QUEUE))
+
+    def keeps_up(self) -> bool:
+        """Whether everything it was sent has left, so that a write ends at once."""
+        is_idle = not self.is_busy and self.events.empty()
+        return is_idle and self.transport is not None and self.transport.get_write_buffer_size() == 0
+
+    async def write(self, event: bytes) -> None:
+        """Raises ConnectionResetError when it is gone."""
+        self.is_busy = True
+        await self.response.write(event)
+        self.told = perf_counter()
+        self.is_busy = False
 
     def cut_off(self) -> None:
         """End the connection at once: a client that reads nothing would hold a writing handler for ever."""
@@ -59,13 +77,25 @@ class Broadcaster:
         if not self._clients:
             return 0
         event = self._encoded("update", await self._state(now))
-        for client in list(self._clients):
+        monotonic = self._app[DOORS].clock.monotonic()
+        for number, client in enumerate(list(self._clients), 1):
             try:
-                client.events.put_nowait(event)
-            except asyncio.QueueFull:
+                await self._tell(client, event, monotonic)
+            except (asyncio.QueueFull, ConnectionResetError):
                 self._clients.discard(client)
                 client.cut_off()
+            if not number % _AT_ONCE:
+                await asyncio.sleep(0)
         return len(self._clients)
+
+    async def _tell(self, client: _Client, event: bytes, monotonic: float) -> None:
+        # Nearly all keep up: to wake a handler for each would cost more than the writing. It wakes for those who do
+        # not, and for those whose right to be here is to be looked at again. What is small never has to wait for room.
+        is_due = monotonic - client.checked >= _RECHECK_SECONDS
+        if len(event) <= _SMALL and client.keeps_up() and not is_due:
+            await client.write(event)
+        else:
+            client.events.put_nowait(event)
 
     async def run(self) -> None:
         """Publish at every refresh interval, for as long as the application lives."""
@@ -80,20 +110,21 @@ class Broadcaster:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One client, until it leaves or the server stops."""
-        client = _Client(request.transport, self._app[DOORS].clock.monotonic())
-        snapshot = self._encoded("snapshot", await self._state(request.app[DOORS].clock.now()))
         response = EventSourceResponse(ping_interval=3_600)  # our heartbeat is an event, which pages can see
+        client = _Client(response, request.transport, self._app[DOORS].clock.monotonic())
+        snapshot = self._encoded("snapshot", await self._state(request.app[DOORS].clock.now()))
         await response.prepare(request)
         if self._closing or len(self._clients) >= _MAX_CLIENTS:
             return response
         self._clients.add(client)
         try:
-            await response.write(snapshot)
+            await client.write(snapshot)
             while client in self._clients and await self._is_still_welcome(request, client):
                 event = await self._next(client)
                 if event is None:
                     break
-                await response.write(event)
+                if event:
+                    await client.write(event)
         except (ConnectionResetError, asyncio.CancelledError):
             pass  # the client has left
         finally:
@@ -125,9 +156,13 @@ class Broadcaster:
         return await is_recognised(request)
 
     async def _next(self, client: _Client) -> bytes | None:
+        """What its handler is to write; nothing when it was told meanwhile, None at the end."""
+        heartbeat = self._app[DOORS].settings.heartbeat_interval.total_seconds()
         with suppress(TimeoutError):
-            heartbeat = self._app[DOORS].settings.heartbeat_interval.total_seconds()
-            return await asyncio.wait_for(client.events.get(), heartbeat)
+            async with asyncio.timeout(max(0.0, client.told + heartbeat - perf_counter())):
+                return await client.events.get()
+        if perf_counter() - client.told < heartbeat:
+            return b""
         return self._encoded("heartbeat", {"time": written(self._app[DOORS].clock.now())})
 
     async def _state(self, now: datetime) -> dict[str, object]:

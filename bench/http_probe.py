@@ -2,16 +2,12 @@
 
 Fresh connections to one nginx on core 1; the prober on core 0; cost in CPU seconds per 10,000 probes. The peer is
 driven by 50 keep-alive clients, as a Prometheus would; their own CPU is not counted.
-Design bar: at most 0.8x of the peer's CPU; beyond: 0.65x.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,7 +17,8 @@ from pathlib import Path
 
 import aiohttp
 
-from bench.measure import Comparison, alternate
+from bench.measure import Bar, Comparison, alternate
+from bench.processes import cpu_of, free_port, missing, started
 from collector.collect import Collector, Setting
 from collector.http_probe import HttpProber
 from collector.quarantine import Quarantine
@@ -30,27 +27,10 @@ from collector.targets import HttpRequestSpec, ProbeSpec, ServiceSpec
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from telemetry.clock import Clock
 from telemetry.measurements import BUILT_IN
-from telemetry.schema import MeasurementClass
 
 PROBES, IN_FLIGHT, TARGETS = 4_000, 50, 100
 PEER = "prometheus-blackbox-exporter"
 CLOCK = Clock(lambda: datetime.now(UTC), time.monotonic)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"nothing came up at port {port}")
 
 
 @contextmanager
@@ -64,12 +44,8 @@ def nginx(folder: Path) -> Iterator[int]:
         ' location / { default_type application/json; return 200 \'{"status":"healthy"}\'; } } }\n'
     )
     command = ["taskset", "-c", "1", "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            process.terminate()
+    with started(command, port):
+        yield port
 
 
 @contextmanager
@@ -85,18 +61,8 @@ def blackbox(folder: Path) -> Iterator[tuple[int, int]]:
         f"--config.file={folder}/blackbox.yml",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for(port)
-            yield process.pid, port
-        finally:
-            process.terminate()
-
-
-def cpu_of(pid: int) -> float:
-    """User and system seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    with started(command, port) as pid:
+        yield pid, port
 
 
 def ours(port: int) -> float:
@@ -114,10 +80,9 @@ def ours(port: int) -> float:
     services = tuple(ServiceSpec(spec.service, (spec,)) for spec in specs)
 
     async def run(folder: Path) -> float:
-        options = EmbeddedOptions({MeasurementClass.METRICS: timedelta(days=7)})
         quarantine = Quarantine(folder / "quarantine", CLOCK)
         async with (
-            EmbeddedStore.opened(folder / "metrics.duckdb", options, BUILT_IN) as store,
+            EmbeddedStore.opened(folder / "metrics.duckdb", EmbeddedOptions(), BUILT_IN) as store,
             Spool.opened(folder / "spool.sqlite", store, quarantine, SpoolLimits(), CLOCK) as spool,
             HttpProber.opened(CLOCK) as prober,
         ):
@@ -167,9 +132,8 @@ def peer(pid: int, blackbox_port: int, port: int) -> float:
 
 def main() -> str:
     """The line to report, or why there is none."""
-    for program in ("nginx", PEER, "taskset"):
-        if shutil.which(program) is None:
-            return f"probe vs blackbox: skipped, {program} is not here (Debian: nginx-light, {PEER}, util-linux)"
+    if absent := missing("nginx", PEER, "taskset"):
+        return f"HTTP probe vs blackbox-exporter: skipped, {absent}"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -177,7 +141,11 @@ def main() -> str:
             peer(pid, blackbox_port, port)  # warm
             first, second = alternate(lambda: ours(port), lambda: peer(pid, blackbox_port, port), 5)
     comparison = Comparison(
-        "HTTP probe, fresh connection, result stored, CPU vs blackbox-exporter", first, second, "CPU s per 10,000"
+        "HTTP probe, fresh connection, result stored, CPU vs blackbox-exporter",
+        first,
+        second,
+        "CPU s per 10,000",
+        Bar(0.8, 0.65),
     )
     return comparison.report()
 

@@ -1,36 +1,61 @@
-"""How a bench measures: alternating repeats, ratios, the machine's name. Shell."""
+"""How a bench measures: alternating repeats, ratios against their bars, the machine's name. Shell."""
 
 from __future__ import annotations
 
 import os
 import platform
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Bar:
+    """What a ratio must be (design.md 11), and what would be better than that; `at_least` for speeds."""
+
+    bar: float
+    beyond: float | None = None
+    at_least: bool = False
+    unit: str = "x"
+
+    def verdict(self, ratio: float) -> str:
+        """Whether it is met, in words."""
+        sign, met = (">=", ratio >= self.bar) if self.at_least else ("<=", ratio <= self.bar)
+        words = f"bar {sign} {self.bar:g}{self.unit} {'met' if met else 'MISSED'}"
+        if self.beyond is None:
+            return words
+        beyond = ratio >= self.beyond if self.at_least else ratio <= self.beyond
+        return f"{words}, beyond {self.beyond:g}{self.unit} {'met' if beyond else 'not met'}"
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Costs (seconds, lower is better) of ours and of the peer, pair by pair from one run."""
+    """Costs (seconds, lower is better) of ours and of the peer, pair by pair from one run.
+
+    `free` is what ours may cost beside (seconds, where the bar says so).
+    """
 
     title: str
-    ours: list[float]
-    peer: list[float]
+    ours: Sequence[float]
+    peer: Sequence[float]
     unit: str
+    bar: Bar
+    free: float = 0.0
 
     def ratios(self) -> list[float]:
-        """Ours over the peer's, pair by pair: below 1 is cheaper."""
-        return [one / other for one, other in zip(self.ours, self.peer, strict=True)]
+        """Pair by pair: ours over the peer's costs, or where the bar is one of speed, ours over the peer's speed."""
+        costs = [max(0.0, one - self.free) / other for one, other in zip(self.ours, self.peer, strict=True)]
+        return sorted(1 / cost for cost in costs) if self.bar.at_least else sorted(costs)
 
-    def report(self, *, as_speed: bool = False) -> str:
-        """One line; `as_speed` turns costs into rates, so that above 1 is faster."""
-        ratios = sorted(1 / ratio for ratio in self.ratios()) if as_speed else sorted(self.ratios())
+    def report(self) -> str:
+        """One line."""
+        ratios = self.ratios()
         middle = statistics.median(ratios)
         ours, peer = statistics.median(self.ours), statistics.median(self.peer)
         return (
-            f"{self.title}: {middle:.2f}x (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} pairs);"
-            f" ours {ours:.3f}, peer {peer:.3f} {self.unit}"
+            f"{self.title}: {middle:.2f}x (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} pairs;"
+            f" {self.bar.verdict(middle)}); ours {ours:.4g}, peer {peer:.4g} {self.unit}"
         )
 
 

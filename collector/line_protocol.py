@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from telemetry.points import Tags
 
@@ -19,12 +20,14 @@ MAX_LINE_LENGTH = 2_097_152  # characters; a string field of InfluxDB's is half 
 MAX_QUOTED = 500  # characters of a line that a fault quotes
 MAX_TOLD = 1_600  # bad lines whose faults are told; the others are counted
 PART_LINES, PART_LENGTH = 5_000, 1_000_000  # lines, and characters, that are parsed together
+_MAX_KNOWN_KEY = 500  # characters; a longer one is read anew each time
+_MAX_KNOWN = 50_000  # keys that are remembered; some 30 MB
 
 Value = float | int | bool | str
+Keys = dict[str, tuple[str, Tags]]  # measurement and tags by the text that names them in a line
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One parsed line. `number` counts from 1; `time` is ns since 1970 UTC, None where the line has none."""
 
     number: int
@@ -92,23 +95,31 @@ class _Fault(ValueError):
     pass
 
 
-def parse_lines(text: str, precision: str = "ns") -> tuple[list[Line], list[BadLine]]:
-    """All lines of a body, and those that are none. `precision` is a key of PRECISIONS."""
-    parts = list(parse_in_parts(text, precision))
+def parse_lines(text: str, precision: str = "ns", keys: Keys | None = None) -> tuple[list[Line], list[BadLine]]:
+    """All lines of a body, and those that are none; `precision` and `keys` as `parse_in_parts` takes them."""
+    parts = list(parse_in_parts(text, precision, keys))
     return [line for part in parts for line in part.lines], [bad for part in parts for bad in part.bad]
 
 
-def parse_in_parts(text: str, precision: str = "ns") -> Iterator[Part]:
-    """The same in parts of a bounded size, one at a time: four million short lines need not be in memory together."""
+def parse_in_parts(text: str, precision: str = "ns", keys: Keys | None = None) -> Iterator[Part]:
+    """The same in parts of a bounded size, one at a time: four million short lines need not be in memory together.
+
+    `precision` is a key of PRECISIONS. `keys` are remembered from body to body, for most repeat their series; they
+    are forgotten when they are many.
+    """
     unit = PRECISIONS[precision]
+    keys = {} if keys is None else keys
     part, length = Part(), 0
-    tag_sets: dict[str, tuple[str, Tags]] = {}  # most bodies repeat their series
-    for number, line in _split(text):
-        stripped = line.lstrip(" \t\0")
-        if not stripped or stripped.startswith("#"):
-            continue
+    is_plain = '"' not in text and "\\" not in text
+    numbered: Iterable[tuple[int, str]] = _split(text)
+    if is_plain and len(text) <= PART_LENGTH:
+        numbered = enumerate(text.split("\n"), 1)
+    for number, line in numbered:
         try:
-            part.lines.append(_parse(number, stripped, unit, tag_sets))
+            read = (_known(number, line, unit, keys) if is_plain else None) or _read(number, line, unit, keys)
+            if read is None:
+                continue
+            part.lines.append(read)
         except _Fault as fault:
             quoted = line if len(line) <= MAX_QUOTED else line[:MAX_QUOTED] + "…"
             part.bad.append(BadLine(number, quoted, str(fault)))
@@ -116,9 +127,29 @@ def parse_in_parts(text: str, precision: str = "ns") -> Iterator[Part]:
         if len(part.lines) + len(part.bad) >= PART_LINES or length >= PART_LENGTH:
             yield part
             part, length = Part(), 0
-            tag_sets.clear()
+            if len(keys) > _MAX_KNOWN:
+                keys.clear()
     if part.lines or part.bad:
         yield part
+
+
+def _read(number: int, line: str, unit: int, keys: Keys) -> Line | None:
+    if len(line) > MAX_LINE_LENGTH:
+        raise _Fault(f"max line length exceeded: {len(line)} > {MAX_LINE_LENGTH}")
+    stripped = line.lstrip(" \t\0")
+    return None if not stripped or stripped.startswith("#") else _parse(number, stripped, unit, keys)
+
+
+def _known(number: int, line: str, unit: int, keys: Keys) -> Line | None:
+    """A line of a series that is remembered, with one space where one must be, as programs write them; else None."""
+    words = line.split(" ", 3)
+    if len(words) != 3 or len(line) > MAX_LINE_LENGTH:
+        return None
+    key, text, timestamp = words
+    known = keys.get(key)
+    if known is None or not text or not timestamp:
+        return None
+    return Line(number, known[0], known[1], _plain_fields(text), _time(timestamp, unit))
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
@@ -172,24 +203,32 @@ def _end_of_key(line: str) -> int:
     return len(line)
 
 
-def _parse(number: int, line: str, unit: int, tag_sets: dict[str, tuple[str, Tags]]) -> Line:
-    if len(line) > MAX_LINE_LENGTH:
-        raise _Fault(f"max line length exceeded: {len(line)} > {MAX_LINE_LENGTH}")
+def _parse(number: int, line: str, unit: int, keys: Keys) -> Line:
     if "\\" in line or '"' in line:
         key = line[: _end_of_key(line)]
         fields, timestamp = _fields_with_strings(line[len(key) :].lstrip(" "))
     else:
-        key, *rest = [word for word in line.split(" ") if word]
-        if not rest:
-            raise _Fault("missing fields")
-        if len(rest) > 2:
-            raise _Fault("bad timestamp")
-        fields = _plain_fields(rest[0])
-        timestamp = rest[1] if len(rest) == 2 else ""
-    known = tag_sets.get(key)
+        words = line.split(" ")
+        if len(words) != 3 or "" in words:
+            words = _words(words)
+        key, text, timestamp = words
+        fields = _plain_fields(text)
+    known = keys.get(key)
     if known is None:
-        known = tag_sets[key] = _key(key)
+        known = _key(key)
+        if len(key) <= _MAX_KNOWN_KEY:
+            keys[key] = known
     return Line(number, known[0], known[1], fields, _time(timestamp, unit))
+
+
+def _words(words: Sequence[str]) -> list[str]:
+    """Key, fields and timestamp, which may be empty, where spaces are more or fewer."""
+    key, *rest = [word for word in words if word]
+    if not rest:
+        raise _Fault("missing fields")
+    if len(rest) > 2:
+        raise _Fault("bad timestamp")
+    return [key, rest[0], rest[1] if len(rest) == 2 else ""]
 
 
 def _key(key: str) -> tuple[str, Tags]:
@@ -287,7 +326,7 @@ def _integer(text: str) -> int:
 def _time(text: str, unit: int) -> int | None:
     if not text:
         return None
-    if not _TIMESTAMP.fullmatch(text) or len(text) > 20:
+    if len(text) > 20 or not ((text.isdecimal() and text.isascii()) or _TIMESTAMP.fullmatch(text)):
         raise _Fault("bad timestamp")
     time = int(text) * unit
     if not -(2**63) + 1 < time < 2**63 - 1:

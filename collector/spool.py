@@ -36,6 +36,7 @@ T = TypeVar("T")
 Waiting = tuple[Sequence[Point], asyncio.Future[WriteOutcome]]
 
 LINGER = 0.1  # seconds that a write waits for others to share its commit
+ENOUGH = 2_000  # points that wait for no others: they are worth a commit of their own
 MAX_LIVE = 64  # batches kept in memory while the destination takes them
 _POLL = 1.0  # seconds between looks for rows that another process wrote
 _PAUSE = 30.0  # seconds between looks whether a paused destination takes points again
@@ -84,7 +85,9 @@ class Spool:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: list[Waiting] = []
+        self._waiting_points = 0
         self._written = asyncio.Event()
+        self._enough = asyncio.Event()
         self._committed = asyncio.Event()
         self._emptied = asyncio.Event()
         self._live: deque[StoredBatch] = deque()
@@ -129,7 +132,10 @@ class Spool:
             return WriteOutcome(WriteStatus.RETRY, "the spool is closing")
         future: asyncio.Future[WriteOutcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((points, future))
+        self._waiting_points += len(points)
         self._written.set()
+        if self._waiting_points >= ENOUGH:
+            self._enough.set()
         # Shielded: a writer that is cancelled must not take its neighbours' commit with it.
         return await asyncio.shield(future)
 
@@ -165,9 +171,12 @@ class Spool:
         while not self._closing or self._waiting:
             await self._written.wait()
             if not self._closing:
-                await asyncio.sleep(LINGER)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER):
+                        await self._enough.wait()
             self._written.clear()
-            waiting, self._waiting = self._waiting, []
+            self._enough.clear()
+            waiting, self._waiting, self._waiting_points = self._waiting, [], 0
             if waiting:
                 await self._commit(waiting)
 

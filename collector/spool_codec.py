@@ -13,6 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from pydantic_core import to_json
+
 from telemetry.points import FieldValue, Point
 from telemetry.ports import Refused
 
@@ -62,10 +64,20 @@ def encode(points: Sequence[Point]) -> bytes:
     for point in points:
         if not -(2**63) <= point.time < 2**63:
             raise ValueError("the time does not fit 64 bits")
-    rows = [(point.measurement, dict(point.tags), point.fields, point.time) for point in points]
-    payload = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode("ascii")
+    payload = _json([(point.measurement, dict(point.tags), point.fields, point.time) for point in points])
     if len(payload) > MAX_BYTES:
         raise ValueError(f"{len(payload):,} bytes are more than {MAX_BYTES:,}")
+    return payload
+
+
+def _json(rows: list[tuple[object, ...]]) -> bytes:
+    # Three times as fast as the standard library; but it writes NaN as NaN, and knows no lone surrogates.
+    try:
+        payload = to_json(rows)
+    except ValueError:
+        payload = b"NaN"
+    if b"NaN" in payload or b"Infinity" in payload:
+        return json.dumps(rows, separators=(",", ":"), allow_nan=False).encode("ascii")
     return payload
 
 
@@ -86,6 +98,10 @@ def checksum(payload: bytes) -> int:
 
 def by_day(points: Iterable[Point]) -> list[list[Point]]:
     """The points in batches of which none crosses a UTC day, so that one answer of a store concerns one shard."""
+    points = list(points)
+    times = [point.time // NANOSECONDS_PER_DAY for point in points]
+    if times and min(times) == max(times):
+        return [points]
     return [list(group) for _, group in groupby(sorted(points, key=day_of), key=day_of)]
 
 

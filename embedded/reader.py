@@ -12,7 +12,7 @@ import duckdb
 
 from embedded.engine import is_corrupt
 from embedded.rollup import RollupLedger
-from embedded.selection import MAX_VALUES, Selected, first_line, select, select_buckets, typed
+from embedded.selection import MAX_VALUES, Selected, SeriesIndex, first_line, typed
 from embedded.sql import TABLES, select_in_time_order, select_latest, select_raw
 from embedded.values import read_values
 from embedded.windows import WindowedQuery, answer_quantiles, answer_windows, expired
@@ -48,9 +48,10 @@ class ReaderStatistics:
 class QueryRunner:
     """Compiles, runs and shapes; every method blocks and runs in a reader thread with that thread's cursor."""
 
-    def __init__(self, registry: Registry, ledger: RollupLedger) -> None:
+    def __init__(self, registry: Registry, ledger: RollupLedger, index: SeriesIndex) -> None:
         self._registry = registry
         self._ledger = ledger
+        self._index = index
         self.statistics = ReaderStatistics()
 
     def answer(self, cursor: duckdb.DuckDBPyConnection, query: SeriesQuery) -> SeriesResult:
@@ -66,7 +67,7 @@ class QueryRunner:
             return
         try:
             by_tags: dict[Tags, list[Selected]] = defaultdict(list)
-            for selected in select(cursor, query, measurement):
+            for selected in self._index.select(cursor, query, measurement):
                 by_tags[selected.series.tags].append(selected)
             for members in by_tags.values():
                 yield from _slices_of(cursor, query, TABLES[measurement.measurement_class], members)
@@ -101,8 +102,8 @@ class QueryRunner:
             asked = WindowedQuery(cursor, self._ledger, table, measurement, query)
             if isinstance(query.shape, Quantile):
                 return self._quantiles(asked)
-            return answer_windows(asked, select(cursor, query, measurement))
-        selected = select(cursor, query, measurement)
+            return answer_windows(asked, self._index.select(cursor, query, measurement))
+        selected = self._index.select(cursor, query, measurement)
         warnings = self._warnings(query, table)
         if not selected:
             return SeriesResult(query, RAW, (), warnings, _samples(query))
@@ -118,7 +119,7 @@ class QueryRunner:
         from_buckets = [name for name in counted if measurement.field(name) is None or not raw_is_whole]
         exact = [
             one
-            for one in select(asked.cursor, query, measurement)
+            for one in self._index.select(asked.cursor, query, measurement)
             if one.type is not FieldType.TEXT and one.series.field not in from_buckets
         ]
         warnings = [
@@ -127,7 +128,8 @@ class QueryRunner:
             for name in from_buckets
             if measurement.field(name) is not None
         ]
-        return answer_quantiles(asked, exact, select_buckets(asked.cursor, query, measurement, from_buckets), warnings)
+        buckets = self._index.select_buckets(asked.cursor, query, measurement, from_buckets)
+        return answer_quantiles(asked, exact, buckets, warnings)
 
     def _warnings(self, query: SeriesQuery, table: str) -> tuple[str, ...]:
         since = self._ledger.kept_since(table)
@@ -174,7 +176,8 @@ def _latest(
     selected: Sequence[Selected],
     warnings: tuple[str, ...],
 ) -> SeriesResult:
-    rows = cursor.execute(select_latest(table, query, [one.identifier for one in selected])).fetchall()
+    identifiers, has_text = [one.identifier for one in selected], any(one.type is FieldType.TEXT for one in selected)
+    rows = cursor.execute(select_latest(table, query, identifiers, has_text=has_text)).fetchall()
     found = {identifier: (moment, text if value is None else value) for identifier, moment, value, text in rows}
     series = [
         SeriesSamples(one.series, [found[one.identifier][0]], typed(one.type, [found[one.identifier][1]]))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -12,10 +14,11 @@ from embedded.sql import select_series
 from telemetry.errors import InvalidQuery, QueryTooLarge
 from telemetry.points import FieldValue, canonical_tags
 from telemetry.schema import FieldKind, FieldType, Measurement
-from telemetry.series import Series, SeriesQuery
+from telemetry.series import Predicate, Series, SeriesQuery
 
 MAX_VALUES = 2_000_000  # of one answer in memory; an export streams instead
 MAX_SERIES = 20_000
+_MAX_REMEMBERED = 50_000  # series of all questions together; some 30 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,16 @@ class Selected:
     series: Series
     type: FieldType
     kind: FieldKind
+
+
+_Key = tuple[str, tuple[str, ...], Predicate]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    generation: int
+    measurement: Measurement  # by which the types were told
+    selected: tuple[Selected, ...]
 
 
 def select(cursor: duckdb.DuckDBPyConnection, query: SeriesQuery, measurement: Measurement) -> list[Selected]:
@@ -51,12 +64,53 @@ def select(cursor: duckdb.DuckDBPyConnection, query: SeriesQuery, measurement: M
     return sorted(found, key=lambda one: (one.series.tags, one.series.field))
 
 
-def select_buckets(
-    cursor: duckdb.DuckDBPyConnection, query: SeriesQuery, measurement: Measurement, histograms: Sequence[str]
-) -> list[Selected]:
-    """The buckets of these histograms, as `select`."""
-    names = tuple(field.name for histogram in histograms for field in measurement.buckets(histogram))
-    return select(cursor, replace(query, fields=names), measurement) if names else []
+class SeriesIndex:
+    """Remembers which series a question means, until another is made: they are asked for again and again.
+
+    `generation` tells how often series were made; it grows once they are committed.
+    """
+
+    def __init__(self, generation: Callable[[], int]) -> None:
+        self._generation = generation
+        self._lock = Lock()  # every reader thread comes here
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._size = 0
+
+    def select(
+        self, cursor: duckdb.DuckDBPyConnection, query: SeriesQuery, measurement: Measurement
+    ) -> Sequence[Selected]:
+        """As the function; what it returns is not to be changed."""
+        key = (query.measurement, query.fields, query.where)
+        generation = self._generation()  # before the store is asked: what is made meanwhile is seen next time
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept.generation == generation and kept.measurement is measurement:
+                self._kept.move_to_end(key)
+                return kept.selected
+        found = tuple(select(cursor, query, measurement))
+        with self._lock:
+            self._forget(key)
+            self._kept[key] = _Kept(generation, measurement, found)
+            self._size += len(found) + 1
+            while self._size > _MAX_REMEMBERED:
+                self._forget(next(iter(self._kept)))
+        return found
+
+    def select_buckets(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        query: SeriesQuery,
+        measurement: Measurement,
+        histograms: Sequence[str],
+    ) -> Sequence[Selected]:
+        """The buckets of these histograms, as `select`."""
+        names = tuple(field.name for histogram in histograms for field in measurement.buckets(histogram))
+        return self.select(cursor, replace(query, fields=names), measurement) if names else ()
+
+    def _forget(self, key: _Key) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._size -= len(kept.selected) + 1
 
 
 def typed(kind: FieldType, values: list[Any]) -> Sequence[FieldValue | None]:

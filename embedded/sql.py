@@ -7,7 +7,7 @@ per measurement class, hold (ts, series_id, value, text), narrow and without a k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from telemetry.rollup import LEVELS, RAW
 from telemetry.schema import MeasurementClass
@@ -47,27 +47,41 @@ SCHEMA = (
 # What was lost and when (ns), as far as is known; see embedded/recovery.py.
 LOST_SCHEMA = ("CREATE TABLE IF NOT EXISTS missing_period (start BIGINT, stop BIGINT, reason VARCHAR, file VARCHAR)",)
 
+# A sum of finite doubles may overflow; no answer holds an infinity.
 _AGGREGATES: dict[Function, str] = {
     Function.MIN: "min(value)",
     Function.MAX: "max(value)",
-    Function.MEAN: "avg(value)",
-    Function.SUM: "sum(value)",
+    Function.MEAN: "if(isfinite(avg(value)), avg(value), NULL)",
+    Function.SUM: "if(isfinite(sum(value)), sum(value), NULL)",
     Function.COUNT: "count(value)",
     Function.FIRST: "arg_min(value, ts)",
     Function.LAST: "arg_max(value, ts)",
-    Function.INCREASE: "sum(grown)",
-    Function.RATE: "sum(grown)",
+    Function.INCREASE: "if(isfinite(sum(grown)), sum(grown), NULL)",
+    Function.RATE: "if(isfinite(sum(grown)), sum(grown), NULL)",
 }
 _OF_WIDE_ROWS: dict[Function, str] = {
     Function.MIN: "min(min)",
     Function.MAX: "max(max)",
-    Function.MEAN: "sum(sum) / sum(count)",
-    Function.SUM: "sum(sum)",
+    Function.MEAN: "if(isfinite(sum(sum)), sum(sum) / sum(count), NULL)",
+    Function.SUM: "if(isfinite(sum(sum)), sum(sum), NULL)",
     Function.COUNT: "sum(count)::BIGINT",
     Function.LAST: "arg_max(last, ts)",
-    Function.INCREASE: "sum(inc)",
-    Function.RATE: "sum(inc)",
+    Function.INCREASE: "if(isfinite(sum(inc)), sum(inc), NULL)",
+    Function.RATE: "if(isfinite(sum(inc)), sum(inc), NULL)",
 }
+_OF_ONE_WIDE_ROW: dict[Function, str] = {
+    Function.MIN: "min",
+    Function.MAX: "max",
+    Function.MEAN: "if(isfinite(sum), sum / count, NULL)",
+    Function.SUM: "if(isfinite(sum), sum, NULL)",
+    Function.COUNT: "count",
+    Function.LAST: "last",
+    Function.INCREASE: "if(isfinite(inc), inc, NULL)",
+    Function.RATE: "if(isfinite(inc), inc, NULL)",
+}
+_STEPS = {level.name: level.step for level in LEVELS}
+_FEW = 40  # series; a longer list of them is planned and looked up slower than what else says the same
+_WIDEST = 20_000  # of a map of bits
 _OF_COUNTERS = {Function.INCREASE, Function.RATE}
 
 
@@ -127,36 +141,50 @@ def select_in_time_order(table: str, query: SeriesQuery, ids: Sequence[int]) -> 
     )
 
 
-def select_latest(table: str, query: SeriesQuery, ids: Sequence[int]) -> str:
-    """(series_id, ts, value, text) of the newest sample of each."""
+def select_latest(table: str, query: SeriesQuery, ids: Sequence[int], *, has_text: bool) -> str:
+    """(series_id, ts, value, text) of the newest sample of each; without texts, text is NULL."""
+    text = "arg_max(text, ts)" if has_text else "NULL"
     return (
-        "SELECT series_id, max(ts), arg_max(value, ts), arg_max(text, ts)"
+        f"SELECT series_id, max(ts), arg_max(value, ts), {text}"
         f" FROM {table} WHERE {_in_range(query.start, query.stop, ids)} GROUP BY series_id"
     )
 
 
 def select_windows(table: str, axis: range, functions: Sequence[Function], part: Segment, ids: Sequence[int]) -> str:
-    """(series_id, number of the window, one column per function) of one part of a query's windows, from its level.
+    """(series_id, numbers of its windows, their values of one function, those of the next, ...), each a list in one and
+    the same order, of one part of a query's windows, from its level. `table` is where the samples are.
 
-    `table` is where the samples are.
+    Lists, because the rows themselves would take three times as long to become Python's objects.
     """
-    number = f"(ts - ({axis.start})) // {axis.step}"
+    windows = _select_windows(table, axis, functions, part, ids)
+    columns = "".join(f", list(c{number})" for number in range(len(functions)))
+    return f"SELECT series_id, list(number){columns} FROM ({windows}) GROUP BY series_id"
+
+
+def _select_windows(table: str, axis: range, functions: Sequence[Function], part: Segment, ids: Sequence[int]) -> str:
+    number = f"(ts - ({axis.start})) // {axis.step} AS number"
     if part.level == RAW:
         return _select_windows_of_samples(table, number, functions, part, ids)
-    columns = ", ".join(_OF_WIDE_ROWS[function] for function in functions)
+    wide, step = WIDE_TABLES[part.level], _STEPS[part.level]
     where = _in_range(part.start, part.stop, ids)
-    return f"SELECT series_id, {number}, {columns} FROM {WIDE_TABLES[part.level]} WHERE {where} GROUP BY ALL"
+    if axis.step == step and axis.start % step == 0:  # each row is a window
+        return f"SELECT series_id, {number}, {_columns(_OF_ONE_WIDE_ROW, functions)} FROM {wide} WHERE {where}"
+    return f"SELECT series_id, {number}, {_columns(_OF_WIDE_ROWS, functions)} FROM {wide} WHERE {where} GROUP BY ALL"
 
 
 def _select_windows_of_samples(
     table: str, number: str, functions: Sequence[Function], part: Segment, ids: Sequence[int]
 ) -> str:
-    columns = ", ".join(_AGGREGATES[function] for function in functions)
+    columns = _columns(_AGGREGATES, functions)
     if not _OF_COUNTERS.intersection(functions):
         where = _in_range(part.start, part.stop, ids)
         return f"SELECT series_id, {number}, {columns} FROM {table} WHERE {where} AND value IS NOT NULL GROUP BY ALL"
-    grown = select_grown(table, part.start, part.stop, f"series_id IN {integer_list(ids)}")
+    grown = select_grown(table, part.start, part.stop, one_of(ids))
     return f"SELECT series_id, {number}, {columns} FROM ({grown}) GROUP BY ALL"
+
+
+def _columns(expressions: Mapping[Function, str], functions: Sequence[Function]) -> str:
+    return ", ".join(f"{expressions[function]} AS c{number}" for number, function in enumerate(functions))
 
 
 def select_grown(table: str, start: int, stop: int, which: str) -> str:
@@ -198,4 +226,17 @@ def _tag(name: str) -> str:
 
 
 def _in_range(start: int, stop: int, ids: Sequence[int]) -> str:
-    return f"ts >= {start} AND ts < {stop} AND series_id IN {integer_list(ids)}"
+    return f"ts >= {start} AND ts < {stop} AND {one_of(ids)}"
+
+
+def one_of(ids: Sequence[int]) -> str:
+    """That a row is of one of these series, in the words that the engine is fastest with (docs/performance.md)."""
+    first, last = min(ids), max(ids)
+    between = f"series_id BETWEEN {int(first)} AND {int(last)}"
+    wanted = set(ids)
+    if len(wanted) == last - first + 1:
+        return between
+    if len(wanted) <= _FEW or last - first >= _WIDEST:
+        return f"series_id IN {integer_list(ids)}"
+    bits = "".join("1" if identifier in wanted else "0" for identifier in range(first, last + 1))
+    return f"{between} AND get_bit('{bits}'::BIT, series_id - {first}) = 1"

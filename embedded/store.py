@@ -25,6 +25,7 @@ from embedded.reader_pool import ReaderPool
 from embedded.recovery import MissingPeriod, Recovery, missing_periods, recover
 from embedded.retention import ages, closed_days, closed_unsorted_days, delete_expired, sort_day
 from embedded.rollup import DAY, Reconciler, RollupLedger
+from embedded.selection import SeriesIndex
 from embedded.sql import TABLES, WIDE_TABLES
 from embedded.writer import BatchWriter
 from telemetry.errors import StoreDamaged, StoreUnavailable
@@ -100,7 +101,8 @@ class EmbeddedStore:
         self._marks = DayMarks(self._connection)
         self._reconciler = Reconciler(self._connection, self._rollups, self._marks)
         self._writer = BatchWriter(self._connection, registry, self._rollups, self._marks)
-        self._queries = QueryRunner(registry, self._rollups)
+        index = SeriesIndex(lambda: self._writer.statistics.series_made)
+        self._queries = QueryRunner(registry, self._rollups, index)
         self.missing_periods: tuple[MissingPeriod, ...] = missing_periods(self._connection)
         self.damage = ""  # what was found broken while it was open
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,15 +127,20 @@ def read_matrix(
 ) -> Matrix:
     """Every window of the series, each part from its level; series without a sample are not in it."""
     axis = asked.query.axis
+    everyone = list(range(len(axis)))
     matrix: Matrix = {}
     for part in segments:
         statement = select_windows(asked.table, axis, functions, part, identifiers)
-        for identifier, number, *values in asked.cursor.execute(statement).fetchall():
+        for identifier, numbers, *found in asked.cursor.execute(statement).fetchall():
+            if numbers == everyone:
+                matrix[identifier] = found
+                continue
             columns = matrix.get(identifier)
             if columns is None:
                 columns = matrix[identifier] = [[None] * len(axis) for _ in functions]
-            for column, value in zip(columns, values, strict=True):
-                column[number] = value
+            for column, values in zip(columns, found, strict=True):
+                for number, value in zip(numbers, values, strict=True):
+                    column[number] = value
     return matrix
 
 
@@ -170,8 +174,7 @@ def _window_values(
         values = [None if value is None else value / seconds for value in values]
     elif one.type is FieldType.INTEGER and function in _KEEP_INTEGERS:
         return typed(FieldType.INTEGER, values)
-    # A sum of finite doubles may overflow; no answer holds an infinity.
-    return [value if value is None or math.isfinite(value) else None for value in values]
+    return values
 
 
 def _pools(asked: WindowedQuery, selected: Sequence[Selected], field: str | None) -> dict[Series, list[Selected]]:

@@ -19,7 +19,7 @@ from embedded.day_marks import DayMarks
 from embedded.rollup import RollupLedger
 from embedded.rollup_sql import mark_stale
 from embedded.sql import RAW_TABLE, TABLES, WIDE_TABLES, integer_list
-from telemetry.points import FieldValue, Point, Tags
+from telemetry.points import Point, Tags
 from telemetry.ports import WRITTEN, Refused, WriteOutcome, WriteStatus
 from telemetry.schema import FieldKind, Registry
 
@@ -51,6 +51,7 @@ class WriterStatistics:
     """Counted since open; `longest_commit_s` until it is taken."""
 
     written_values: int = 0
+    series_made: int = 0  # and committed
     longest_commit_s: float = 0.0
 
 
@@ -87,6 +88,7 @@ class BatchWriter:
         except duckdb.Error as error:
             self._roll_back()
             return WriteOutcome(WriteStatus.RETRY, f"the embedded store cannot commit: {str(error)[:300]}")
+        self.statistics.series_made += len(self._created)
         self._created.clear()
         self.statistics.written_values += values
         self.statistics.longest_commit_s = max(self.statistics.longest_commit_s, time.perf_counter() - started)
@@ -135,38 +137,39 @@ class BatchWriter:
         batches: dict[str, TableBatch] = {}
         refused: list[Refused] = []
         values = 0
+        # Points of one measurement come together: what is known of it is looked up once for all of them.
+        measurement, batch = None, TableBatch()
         for point in points:
-            measurement = self._registry.get(point.measurement)
-            if measurement is None:
-                refused.append(Refused(point, f"measurement {point.measurement!r} is not registered"))
-                continue
-            if (
-                self._tag_sets[point.measurement] >= measurement.budget
-                and (point.measurement, point.tags) not in self._series
-            ):
-                words = f"{point.measurement} has {measurement.budget:,} tag sets, all that it may have"
-                refused.append(Refused(point, words))
-                continue
-            table = TABLES[measurement.measurement_class]
-            batch = batches.get(table)
-            if batch is None:
-                batch = batches[table] = TableBatch()
+            if measurement is None or point.measurement != measurement.name:
+                measurement = self._registry.get(point.measurement)
+                if measurement is None:
+                    refused.append(Refused(point, f"measurement {point.measurement!r} is not registered"))
+                    continue
+                batch = batches.setdefault(TABLES[measurement.measurement_class], TableBatch())
+            entries = self._series.get((point.measurement, point.tags))
+            if entries is None:
+                if self._tag_sets[point.measurement] >= measurement.budget:
+                    words = f"{point.measurement} has {measurement.budget:,} tag sets, all that it may have"
+                    refused.append(Refused(point, words))
+                    continue
+                entries = self._series[point.measurement, point.tags] = {}
+                self._tag_sets[point.measurement] += 1
             values += len(point.fields)
-            self._place(point, batch)
-        return batches, refused, values
+            self._place(point, entries, batch)
+        return {table: one for table, one in batches.items() if one.fresh or one.late}, refused, values
 
-    def _place(self, point: Point, batch: TableBatch) -> None:
+    def _place(self, point: Point, entries: dict[str, SeriesEntry], batch: TableBatch) -> None:
         # The hottest lines of the store: once per value written.
-        entries = self._series.get((point.measurement, point.tags))
-        if entries is None:
-            entries = self._series[point.measurement, point.tags] = {}
-            self._tag_sets[point.measurement] += 1
         moment = point.time
         for name, value in point.fields.items():
             entry = entries.get(name)
             if entry is None:
                 entry = entries[name] = self._create(point, name)
-            row = _row(moment, entry.identifier, value)
+            row: Row = (
+                (moment, entry.identifier, None, value)
+                if isinstance(value, str)
+                else (moment, entry.identifier, value, None)
+            )
             if moment > entry.mark:
                 entry.mark = moment
                 batch.fresh.append(row)
@@ -228,7 +231,3 @@ class BatchWriter:
                 del self._series[key]
                 self._tag_sets[key[0]] -= 1
         self._created.clear()
-
-
-def _row(moment: int, identifier: int, value: FieldValue) -> Row:
-    return (moment, identifier, None, value) if isinstance(value, str) else (moment, identifier, value, None)

@@ -108,6 +108,10 @@ class Registry:
             measurement.name: {field.name: _COERCIONS[field.type] for field in measurement.fields}
             for measurement in self._measurements.values()
         }
+        self._types = {
+            measurement.name: {field.name: field.type for field in measurement.fields}
+            for measurement in self._measurements.values()
+        }
 
     def learning(self) -> Registry:
         """A registry of the same measurements that may learn more, which leaves this one as it is."""
@@ -148,6 +152,7 @@ class Registry:
         measurement = replace(known, fields=(*known.fields, *added))
         # Another thread may be looking: first what coerces, then the measurement itself.
         self._coercions[name] = {field.name: _COERCIONS[field.type] for field in measurement.fields}
+        self._types[name] = {field.name: field.type for field in measurement.fields}
         self._measurements = {**self._measurements, name: measurement}
         return measurement
 
@@ -160,6 +165,10 @@ class Registry:
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._measurements)
+
+    def field_types(self, name: str) -> Mapping[str, FieldType]:
+        """The types of a measurement's fields by their names; none of a measurement that is not known."""
+        return self._types.get(name, {})
 
     def coerce(self, point: Point) -> Point:
         """The point with each field in its registered type.

@@ -5,8 +5,10 @@ import gzip
 import io
 import json
 import resource
+import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -423,3 +425,42 @@ async def test_times_beyond_any_calendar_are_refused_not_a_failure(world: World,
     for number in (2**63 - 1, -(2**63), 2**62, -(2**62)):
         status, error = await push(world, f"orders,shop=a total=1 {number}", path=f"/api/v2/write?precision={unit}")
         assert status in {400, 422}, error
+
+
+async def test_bodies_that_come_together_share_commits(world: World) -> None:
+    """Thirty agents cost a few commits, and none of them waits for the one before it."""
+    await push(world, f"fleet,agent=0 load=0.5 {NOW_NS}")
+    with closing(sqlite3.connect(world.folder / "spool.sqlite")) as connection:
+        before = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()[0]
+        answers = await asyncio.gather(
+            *(push(world, f"fleet,agent={number} load={number}.5 {NOW_NS}") for number in range(30))
+        )
+        commits = connection.execute("SELECT seq FROM sqlite_sequence").fetchone()[0] - before
+
+    assert {status for status, _ in answers} == {204}
+    assert commits <= 5
+
+
+async def test_what_is_read_quickly_is_what_is_read_slowly(world: World) -> None:
+    """A series that is known skips the checks that it has passed, and none of the others."""
+    lines = [
+        f"quick,host=a load=1.5,count=-0 {NOW_NS + 1}",  # learned with this one
+        f"quick,host=a load=-0.0,count=2 {NOW_NS + 2}",
+        f"quick,host=a load=3i,count=3.5 {NOW_NS + 3}",
+        f"  quick,host=a   load=4.5,count=4  {NOW_NS + 4}",
+        f'quick,host=a load=5.5,count=5,note="text" {NOW_NS + 5}',
+        f"quick,host=a load=6.5,more=6 {NOW_NS + 6}",  # a field that nobody has sent before
+        f"quick,host=a load=7.5,count=7 {NOW_NS - 30 * 86_400 * SECOND}",  # too old
+        f"quick,host=a load={2**53 + 1}i,count=8 {NOW_NS + 8}",  # no double holds it
+        f"quick,host=a load=9.5,count=9 {NOW_NS + 9}",
+    ]
+    statuses = [(await push(world, line))[0] for line in lines]
+    found = await stored(world, "quick")
+
+    assert statuses == [204, 204, 204, 204, 204, 204, 422, 422, 204]
+    assert found == {
+        "load": [1.5, 0.0, 3.0, 4.5, 5.5, 6.5, 9.5],
+        "count": [0.0, 2.0, 3.5, 4.0, 5.0, 9.0],
+        "more": [6.0],
+    }
+    assert str(found["load"][1]) == str(found["count"][0]) == "0.0"

@@ -4,13 +4,15 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
 from collector.quarantine import Quarantine
-from collector.spool import MAX_LIVE, Spool, SpoolLimits, oldest_age_seconds
+from collector.spool import ENOUGH, LINGER, MAX_LIVE, Spool, SpoolLimits, oldest_age_seconds
 from collector.spool_codec import pack
 from collector.spool_file import Pending, SpoolFile
 from telemetry.clock import Clock
@@ -72,6 +74,19 @@ async def test_writers_that_come_together_share_a_commit(tmp_path: Path) -> None
         await asyncio.gather(*(spool.write([load(second)]) for second in range(30)))
 
         assert rows(tmp_path) == 1
+
+
+async def test_as_many_points_as_are_worth_a_commit_wait_for_no_others(tmp_path: Path) -> None:
+    """The fastest of a few is there before the linger is over."""
+    elapsed = []
+    async with spooling(tmp_path, None) as spool:
+        for attempt in range(10):
+            points = [load(attempt * ENOUGH + number) for number in range(ENOUGH // 2)]
+            started = perf_counter()
+            await asyncio.gather(spool.write(points), spool.write([replace(one, time=one.time + 1) for one in points]))
+            elapsed.append(perf_counter() - started)
+
+    assert min(elapsed) < LINGER
 
 
 async def test_a_row_never_crosses_a_day(tmp_path: Path) -> None:
