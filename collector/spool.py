@@ -25,6 +25,7 @@ from collector.spool_codec import pack
 from collector.spool_file import BrokenBatch, Pending, SpoolFile, StoredBatch
 from collector.spool_order import Order
 from collector.spool_suspects import Suspects
+from collector.spool_writers import Waiting, WaitingWriters
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
 from telemetry.points import Point
@@ -33,10 +34,7 @@ from telemetry.times import NANOSECONDS_PER_SECOND, from_datetime
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-Waiting = tuple[Sequence[Point], asyncio.Future[WriteOutcome]]
 
-LINGER = 0.1  # seconds that a write waits for others to share its commit
-ENOUGH = 2_000  # points that wait for no others: they are worth a commit of their own
 MAX_LIVE = 64  # batches kept in memory while the destination takes them
 _POLL = 1.0  # seconds between looks for rows that another process wrote
 _PAUSE = 30.0  # seconds between looks whether a paused destination takes points again
@@ -84,10 +82,7 @@ class Spool:
         self._limits = limits
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "spool")
-        self._waiting: list[Waiting] = []
-        self._waiting_points = 0
-        self._written = asyncio.Event()
-        self._enough = asyncio.Event()
+        self._writers = WaitingWriters()
         self._committed = asyncio.Event()
         self._emptied = asyncio.Event()
         self._live: deque[StoredBatch] = deque()
@@ -130,14 +125,8 @@ class Spool:
             return WRITTEN
         if self._closing:
             return WriteOutcome(WriteStatus.RETRY, "the spool is closing")
-        future: asyncio.Future[WriteOutcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((points, future))
-        self._waiting_points += len(points)
-        self._written.set()
-        if self._waiting_points >= ENOUGH:
-            self._enough.set()
         # Shielded: a writer that is cancelled must not take its neighbours' commit with it.
-        return await asyncio.shield(future)
+        return await asyncio.shield(self._writers.add(points))
 
     async def drain(self, deadline: timedelta) -> bool:
         """Wait until nothing is pending; False when the deadline passes first."""
@@ -168,17 +157,8 @@ class Spool:
     # Committing
 
     async def _commit_forever(self) -> None:
-        while not self._closing or self._waiting:
-            await self._written.wait()
-            if not self._closing:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER):
-                        await self._enough.wait()
-            self._written.clear()
-            self._enough.clear()
-            waiting, self._waiting, self._waiting_points = self._waiting, [], 0
-            if waiting:
-                await self._commit(waiting)
+        while waiting := await self._writers.together():
+            await self._commit(waiting)
 
     async def _commit(self, waiting: list[Waiting]) -> None:
         points = [point for some, _ in waiting for point in some]
@@ -368,7 +348,7 @@ class Spool:
 
     async def _close(self, committing: asyncio.Task[None], delivering: asyncio.Task[None] | None) -> None:
         self._closing = True
-        self._written.set()
+        self._writers.close()
         await committing  # never cancelled: what waits is committed, and every writer has its answer
         if delivering is not None:
             delivering.cancel()

@@ -12,9 +12,10 @@ from time import perf_counter
 import pytest
 
 from collector.quarantine import Quarantine
-from collector.spool import ENOUGH, LINGER, MAX_LIVE, Spool, SpoolLimits, oldest_age_seconds
+from collector.spool import MAX_LIVE, Spool, SpoolLimits, oldest_age_seconds
 from collector.spool_codec import pack
 from collector.spool_file import Pending, SpoolFile
+from collector.spool_writers import ENOUGH, LINGER
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
 from telemetry.points import Point
