@@ -68,9 +68,11 @@ class _Sorted:
     dropped: int = 0
     left_out: list[Refused] = field(default_factory=list)
     accepted: int = 0
+    first: int = 0  # the number of the first line that was refused
 
-    def refuse(self, point: Point, reason: str) -> None:
+    def refuse(self, point: Point, reason: str, number: int) -> None:
         self.dropped += 1
+        self.first = self.first or number
         if len(self.refused) < _MAX_KEPT:
             self.refused.append(Refused(point, reason))
 
@@ -165,7 +167,7 @@ class Intake:
             await asyncio.to_thread(self._quarantine.add, found.refused, "push")
         self.statistics.accepted_points += found.accepted
         self.statistics.refused_points += found.dropped
-        reason = f"{found.refused[0].reason} dropped={found.dropped}" if found.refused else ""
+        reason = f"{found.refused[0].reason} (line {found.first}) dropped={found.dropped}" if found.refused else ""
         return IntakeOutcome(found.accepted, found.dropped, refused=reason)
 
     def _sort_out(self, lines: Sequence[Line], found: _Sorted) -> None:
@@ -187,7 +189,7 @@ class Intake:
                 found.points.append(accepted)
             except PointRejected as error:
                 shown_fields = {name: _number(value) for name, value in line.fields.items()}
-                found.refuse(Point(line.measurement, line.tags, shown_fields, time), error.message)
+                found.refuse(Point(line.measurement, line.tags, shown_fields, time), error.message, line.number)
 
     def _plain_fields(self, line: Line) -> dict[str, FieldValue] | None:
         """The fields of a line of which nothing has to be checked any more, as nearly all are; None for the others."""

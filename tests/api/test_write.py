@@ -120,7 +120,7 @@ async def test_a10_a_line_that_is_none_is_named_and_nothing_is_kept(world: World
     ("line", "words"),
     [
         (f"mem,host=a used=1.5 {NOW_NS}", 'field type conflict: input field "used" on measurement "mem" is type float'),
-        (f'mem,host=a used="x" {NOW_NS}', "is type string, already exists as type integer dropped=1"),
+        (f'mem,host=a used="x" {NOW_NS}', "is type string, already exists as type integer (line 2) dropped=1"),
         (f"mem,host=a used=9007199254740993i {NOW_NS}", "beyond 2^53"),
         (f"mem,host=a used=1i {NOW_NS - 8 * 86_400 * SECOND}", "outside retention policy of duration 7d"),
         ("mem,host=a used=1i 1", "mem at 1970-01-01T00:00:00.000000001Z dropped because it violates a Retention"),
@@ -152,7 +152,7 @@ async def test_a22_a_point_that_cannot_be_kept_leaves_its_neighbours_unharmed(
     assert (status, error["code"]) == (422, "unprocessable entity")
     assert error["message"].startswith("failure writing points to database: partial write: ")
     assert words in error["message"]
-    assert error["message"].endswith("dropped=1")
+    assert error["message"].endswith(" (line 2) dropped=1")
     assert len(await quarantined(world)) == 1
 
 
