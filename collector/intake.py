@@ -96,6 +96,8 @@ class Intake:
         self._clock = clock
         self._settings = settings or IntakeSettings()
         self._budget = SeriesBudget()
+        self._unsaved: dict[str, Measurement] = {}  # learned, and not yet what a restart would know
+        self._saving = asyncio.Lock()
         self._keys: Keys = {}
         self._admitted: set[tuple[str, Tags]] = set()  # series whose names, tags and budget were checked
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -145,10 +147,19 @@ class Intake:
 
     async def _note(self, found: _Sorted) -> None:
         """Keep what was learned, and the first of each text field that is left out."""
-        if found.learned:
-            await self._learned.save(list(found.learned.values()))
+        self._unsaved |= found.learned
+        if self._unsaved:
+            await self._save_learned()
         if found.left_out:
             await asyncio.to_thread(self._quarantine.add, found.left_out, "push")
+
+    async def _save_learned(self) -> None:
+        # Whoever comes while it is saved waits for it: the registry knows already what a restart would not.
+        async with self._saving:
+            unsaved = dict(self._unsaved)
+            if unsaved:
+                await self._learned.save(list(unsaved.values()))
+            self._unsaved = {name: one for name, one in self._unsaved.items() if unsaved.get(name) is not one}
 
     async def _keep(self, lines: Sequence[Line], found: _Sorted) -> str:
         """Acknowledge what can be kept of a part; what keeps it from being acknowledged, if anything does."""
