@@ -323,7 +323,6 @@ def test_the_cases_have_shown_every_operator_and_seams() -> None:
         pytest.skip("the cases did not run, or not all of them")
     words = [shape.__name__.lower() for shape in (Raw, Window, Quantile, Coverage, Latest)]
     words += [f"fn {function}" for function in Function]
-    words += [f"fn {function} from levels" for function in Function if function is not Function.FIRST]
     words += [f"grouped by {function}" for function in GroupFunction]
     words += [f"level {level}" for level in ("raw", "5m", "1h")] + ["across a seam", "top", "grouped"]
     words += [f"predicate {kind.__name__}" for kind in (AllOf, Not, Equals, OneOf, Matches, Exists)]
@@ -331,6 +330,8 @@ def test_the_cases_have_shown_every_operator_and_seams() -> None:
     assert seen["cases with three series of 50"] == sum(seen[f"measurement {name}"] for name in MEASUREMENTS)
     words += [f"cases with a {what}" for what in ("gap", "reset", "time written twice")]
     assert {word: seen[word] for word in words if seen[word] < 50} == {}
+    of_levels = [f"fn {function} from levels" for function in Function if function is not Function.FIRST]
+    assert {word: seen[word] for word in of_levels if seen[word] < 20} == {}
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
