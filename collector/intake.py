@@ -43,9 +43,10 @@ class LearnedSchema(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IntakeSettings:
-    """`retention` of raw samples: what is older is refused, as InfluxDB refuses it."""
+    """`retention` of raw samples: what is older is refused, as InfluxDB refuses it. `known` as SeriesBudget has it."""
 
     retention: timedelta = timedelta(days=7)
+    known: Iterable[tuple[str, Tags]] = ()
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ class Intake:
         self._quarantine = quarantine
         self._clock = clock
         self._settings = settings or IntakeSettings()
-        self._budget = SeriesBudget()
+        self._budget = SeriesBudget(self._settings.known)
         self._unsaved: dict[str, Measurement] = {}  # learned, and not yet what a restart would know
         self._saving = asyncio.Lock()
         self._keys: Keys = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from telemetry.errors import PointRejected
 from telemetry.points import Tags
@@ -10,11 +11,16 @@ from telemetry.schema import Measurement
 
 
 class SeriesBudget:
-    """Remembers the tag sets of each measurement up to its budget, by their hashes, and no more: memory is bounded."""
+    """Remembers the tag sets of each measurement up to its budget, by their hashes, and no more: memory is bounded.
 
-    def __init__(self) -> None:
+    `known` are those that the store has, as (measurement, tags): a restart begins with them.
+    """
+
+    def __init__(self, known: Iterable[tuple[str, Tags]] = ()) -> None:
         self._seen: dict[str, set[int]] = defaultdict(set)
         self._values: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        for measurement, tags in known:
+            self._add(measurement, tags)
 
     def check(self, measurement: Measurement, tags: Tags) -> None:
         """Raise PointRejected, naming the tag with the most values, for a tag set beyond the budget."""
@@ -29,6 +35,9 @@ class SeriesBudget:
                 f" {len(values.get(worst, ())):,} values: what is different each time belongs into a field",
                 field=worst,
             )
-        seen.add(key)
+        self._add(measurement.name, tags)
+
+    def _add(self, measurement: str, tags: Tags) -> None:
+        self._seen[measurement].add(hash(tags))
         for name, value in tags:
-            self._values[measurement.name][name].add(hash(value))
+            self._values[measurement][name].add(hash(value))

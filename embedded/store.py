@@ -29,7 +29,7 @@ from embedded.selection import SeriesIndex
 from embedded.sql import TABLES, WIDE_TABLES
 from embedded.writer import BatchWriter
 from telemetry.errors import StoreDamaged, StoreUnavailable
-from telemetry.points import Point
+from telemetry.points import Point, Tags
 from telemetry.ports import DEFAULT_DEADLINE, TableExport, TableForm, WriteOutcome, WriteStatus
 from telemetry.rollup import LEVELS, Level, Retention
 from telemetry.schema import Registry
@@ -140,6 +140,10 @@ class EmbeddedStore:
         if outcome.status is WriteStatus.RETRY and is_corrupt(outcome.message):
             self._note_damage(outcome.message)
         return outcome
+
+    def tag_sets(self) -> tuple[tuple[str, Tags], ...]:
+        """Measurement and tags of everything that is stored, as of opening; before the first write."""
+        return self._writer.tag_sets()
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
         """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""

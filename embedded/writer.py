@@ -133,6 +133,10 @@ class BatchWriter:
         field = None if known is None else known.field(name)
         return (FieldKind.UNTYPED if field is None else field.kind).value
 
+    def tag_sets(self) -> tuple[tuple[str, Tags], ...]:
+        """Measurement and tags of everything that has series."""
+        return tuple(self._series)
+
     def _sort_out(self, points: Sequence[Point]) -> tuple[dict[str, TableBatch], list[Refused], int]:
         batches: dict[str, TableBatch] = {}
         refused: list[Refused] = []

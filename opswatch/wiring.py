@@ -87,7 +87,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         prober = await stack.enter_async_context(HttpProber.opened(clock))
         collector = Collector(settings.services, prober, reserving, registry, Setting(clock, host))
         await collector.restore(store)
-        pushed = IntakeSettings(settings.retention.raw)
+        pushed = IntakeSettings(settings.retention.raw, store.tag_sets())
         intake = Intake(reserving, registry, state.learned_schema, quarantine, clock, pushed)
         scheduler = Scheduler(clock)
         lag = LoopLag()

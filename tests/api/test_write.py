@@ -279,6 +279,22 @@ async def test_a21_a_tag_with_a_value_of_its_own_for_everything_is_stopped(world
     assert len(await quarantined(world)) <= 20_000
 
 
+async def test_a21_the_budget_is_not_given_anew_by_a_restart(tmp_path: Path) -> None:
+    """What the store has counts, so that what is beyond it is told, and not acknowledged first."""
+    lines = (f"orders,id={number} total=1 {NOW_NS}" for number in range(10_000))
+    async with running(tmp_path) as world:
+        await push(world, "\n".join(lines))
+        await stored(world, "orders")
+    (tmp_path / "again").mkdir()
+    (tmp_path / "metrics.duckdb").rename(tmp_path / "again" / "metrics.duckdb")  # the tokens would be there already
+    async with running(tmp_path / "again") as world:
+        status, error = await push(world, f"orders,id=new total=1 {NOW_NS}")
+        known = await push(world, f"orders,id=7 total=2 {NOW_NS + 1}")
+
+    assert (status, known) == (422, (204, {}))
+    assert "tag 'id' alone has 10,000 values" in error["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "body", "expected"),
     [

@@ -14,7 +14,7 @@ from api.access import Role
 from api.app import build_app
 from api.doors import ApiSettings, Doors, OwnHealth
 from collector.disk_room import DiskRoom, Filesystem
-from collector.intake import Intake
+from collector.intake import Intake, IntakeSettings
 from collector.quarantine import Quarantine
 from collector.replay import Replay, ReplayParts
 from collector.spool import Spool, SpoolLimits
@@ -203,7 +203,8 @@ async def running(
     ):
         disk = Disk()
         room = DiskRoom(disk.measure, None, clock.clock)
-        intake = Intake(spool, registry, state.learned_schema, quarantine, clock.clock)
+        pushed = IntakeSettings(known=store.tag_sets())
+        intake = Intake(spool, registry, state.learned_schema, quarantine, clock.clock, pushed)
         tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
         doors = Doors(
             reader=reader or store,
