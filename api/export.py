@@ -18,10 +18,12 @@ from api.doors import Doors
 from api.downloads import download, send
 from api.keys import DOORS
 from api.query_parameters import SeriesRequest, series_request
+from api.services import written
 from dashboards.csv_export import columns_of, long_header, long_rows, wide_header, wide_rows
 from telemetry.errors import InvalidRequest, OpsWatchError
 from telemetry.ports import TableForm
 from telemetry.series import MAX_RAW_LIMIT, Quantile, Raw, Series, SeriesSamples, Window, quantile_label
+from telemetry.times import from_datetime
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ _CSV = "text/csv; charset=utf-8; header=present"
 _PARQUET = "application/vnd.apache.parquet"
 _PARQUET_BYTES = 24  # on the disk per sample, generously: the engine writes the whole file before it is sent
 SAMPLES_HEADER = "X-OpsWatch-Samples"  # how many are coming, for whoever shows progress
+LOST_HEADER = "X-OpsWatch-Lost"  # a period of which samples were lost, for whoever asked for a whole file
 
 
 async def export_csv(request: web.Request) -> web.StreamResponse:
@@ -44,7 +47,8 @@ async def export_parquet(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/export.parquet`: samples alone."""
     doors, asked, wide = request.app[DOORS], _asked(request), _is_wide(request)
     if not isinstance(asked.query.shape, Raw):
-        raise InvalidRequest("Parquet holds samples: leave every and latest out, or take export.csv", field="every")
+        field = "every" if "every" in request.query else "latest"
+        raise InvalidRequest("Parquet holds samples: leave every and latest out, or take export.csv", field=field)
     if doors.exporter is None:
         raise InvalidRequest("this store exports no Parquet; take export.csv", field="format")
     return await _by_engine(request, asked, TableForm.PARQUET_WIDE if wide else TableForm.PARQUET_LONG)
@@ -75,6 +79,7 @@ async def _by_engine(request: web.Request, asked: SeriesRequest, form: TableForm
         name = f"{asked.measurement.name}.{'csv' if is_csv else 'parquet'}"
         response = download(name, _CSV if is_csv else _PARQUET)
         response.headers[SAMPLES_HEADER] = str(export.samples)
+        await _name_losses(request, asked, response)
         await response.prepare(request)
         try:
             while piece:
@@ -95,6 +100,7 @@ async def _by_rows(request: web.Request, asked: SeriesRequest, *, wide: bool) ->
     async with aclosing(_slices(request.app[DOORS], asked)) as slices:
         first = await anext(slices, None)
         response = download(f"{asked.measurement.name}.csv", _CSV)
+        await _name_losses(request, asked, response)
         await response.prepare(request)
         await _write(request, response, _header(asked, wide=wide))
         counted: Counter[Series] = Counter()
@@ -112,6 +118,17 @@ async def _by_rows(request: web.Request, asked: SeriesRequest, *, wide: bool) ->
             await send(request, response, _incomplete(incomplete))
         await response.write_eof()
     return response
+
+
+async def _name_losses(request: web.Request, asked: SeriesRequest, response: web.StreamResponse) -> None:
+    lost = [
+        f"{written(one.start) or ''}/{written(one.stop)}"
+        for one in (await request.app[DOORS].own_health()).lost
+        if from_datetime(one.stop) > asked.query.start
+        and (one.start is None or from_datetime(one.start) < asked.query.stop)
+    ]
+    if lost:
+        response.headers[LOST_HEADER] = ", ".join(lost)
 
 
 def _incomplete(reason: str) -> bytes:

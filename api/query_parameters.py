@@ -288,5 +288,7 @@ def _limit(parameters: MultiMapping[str], raw_limit: int) -> int:
 
 def _whole_number(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise InvalidRequest(f"{name} is a whole number, not {text[:20]!r}", field=name, value=text[:20])
+        raise InvalidRequest(
+            f"{name} is a whole number of at most nine digits, not {text[:20]!r}", field=name, value=text[:20]
+        )
     return int(text)

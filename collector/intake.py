@@ -112,7 +112,7 @@ class Intake:
         quarantine with their reasons. Raises StoreUnavailable.
         """
         async with self._places:
-            text = body.decode("utf-8", "replace")
+            text = body.decode("utf-8", "surrogateescape")  # what is no UTF-8 is refused line by line
             is_small = len(text) <= _SMALL
             if is_small:
                 faults, parts = _checked(text, precision, self._keys)

@@ -11,7 +11,7 @@ SLOTS = 48
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A stretch of time: seconds per state, of `period_s` that there were (times the probes)."""
+    """A stretch of time: seconds per state, of `period_s` that there were."""
 
     start: int
     period_s: float
@@ -36,7 +36,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Uptime:
-    """A period in slots. Where several probes are asked, their seconds stand together."""
+    """A period in slots. A service is in each what its worst probe is, as in reports (dashboards/reports/states.py)."""
 
     slots: tuple[Slot, ...]
 

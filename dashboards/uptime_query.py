@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from dashboards.reports.states import StateWindows, levelled, of_service, slots
 from dashboards.uptime import SLOTS, Slot, Uptime
 from telemetry.ports import SeriesReader
 from telemetry.series import EVERYTHING, Function, Predicate, SeriesQuery, Window, window_starts
@@ -28,27 +29,24 @@ async def uptimes(
     start = -(-(stop - duration_nanoseconds(period)) // step) * step
     query = SeriesQuery("probe", _FIELDS, start, stop + 1, Window(step, (Function.SUM,)), where)
     answer = await reader.read(query)
-    seconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    probes: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    starts = [at for at in window_starts(start, stop + 1, step) if at < stop]
+    seconds: dict[str, dict[tuple[str, str], dict[str, list[float]]]] = defaultdict(lambda: defaultdict(dict))
     for one in answer.series:
         tags = dict(one.series.tags)
-        key = "/".join(tags.get(tag, "") for tag in by)
-        probes[key].add((tags.get("service", ""), tags.get("probe", "")))
-        values = [float(value or 0.0) for value in one.values]
-        before = seconds[key][one.series.field] or [0.0] * len(values)
-        seconds[key][one.series.field] = [old + new for old, new in zip(before, values, strict=True)]
-    starts = list(window_starts(start, stop + 1, step))
-    return {
-        key: Uptime(
-            tuple(
-                Slot(
-                    at,
-                    (min(at + step, stop) - at) / 1e9 * len(probes[key]),
-                    **{name: columns[name][i] for name in columns},
-                )
-                for i, at in enumerate(starts)
-                if at < stop
+        of_probe = seconds["/".join(tags.get(tag, "") for tag in by)][tags.get("service", ""), tags.get("probe", "")]
+        before = of_probe.get(one.series.field, [0.0] * len(one.values))
+        of_probe[one.series.field] = [old + float(new or 0.0) for old, new in zip(before, one.values, strict=True)]
+    return {key: Uptime(_slots(probes.values(), starts, step, stop)) for key, probes in seconds.items()}
+
+
+def _slots(probes: Iterable[Mapping[str, list[float]]], starts: list[int], step: int, until: int) -> tuple[Slot, ...]:
+    count = len(starts)
+    windows = [
+        levelled(
+            StateWindows(
+                starts[0], step, until, *(tuple(columns.get(field, [0.0] * count)[:count]) for field in _FIELDS)
             )
         )
-        for key, columns in seconds.items()
-    }
+        for columns in probes
+    ]
+    return slots(of_service(windows), (*starts, starts[-1] + step))

@@ -29,6 +29,11 @@ _PASSING = re.compile(
     r"|version number|operation not permitted|input/output error",
     re.IGNORECASE,
 )
+# Else a foreign file makes the engine look for an extension that can read it, on the network.
+_NO_EXTENSIONS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 _MAGIC = (8, b"DUCK")  # at this place of every DuckDB file
 _CORRUPT = re.compile(r"corrupt|checksum|could not read enough bytes|failed to deserialize", re.IGNORECASE)
 
@@ -40,12 +45,7 @@ def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection
     """
     _check_file(path)
     try:
-        # Else a foreign file makes the engine look for an extension that can read it, on the network.
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-        connection = duckdb.connect(str(path), config=config)
+        connection = duckdb.connect(str(path), config=_NO_EXTENSIONS)
     except duckdb.Error as error:
         raise explained(path, error) from error
     try:
@@ -61,6 +61,22 @@ def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection
         raise
     path.chmod(0o600)
     return connection
+
+
+def fault_of(path: Path) -> str:
+    """What keeps a store from being opened, without changing anything; empty when nothing does, or it is not there."""
+    if not path.exists():
+        return ""
+    try:
+        _check_file(path)
+        with duckdb.connect(str(path), read_only=True, config=_NO_EXTENSIONS) as connection:
+            _check_tables(path, connection)
+            connection.execute("SELECT count(*) FROM series")
+    except StoreUnavailable as error:
+        return error.message
+    except duckdb.Error as error:
+        return explained(path, error).message
+    return ""
 
 
 def damage_marker(path: Path) -> Path:

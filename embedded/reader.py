@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import duckdb
 
 from embedded.engine import is_corrupt
+from embedded.recovery import MissingPeriod
 from embedded.rollup import RollupLedger
 from embedded.selection import MAX_VALUES, Selected, SeriesIndex, first_line, typed
 from embedded.sql import TABLES, select_in_time_order, select_latest, select_raw
@@ -48,15 +49,18 @@ class ReaderStatistics:
 class QueryRunner:
     """Compiles, runs and shapes; every method blocks and runs in a reader thread with that thread's cursor."""
 
-    def __init__(self, registry: Registry, ledger: RollupLedger, index: SeriesIndex) -> None:
+    def __init__(
+        self, registry: Registry, ledger: RollupLedger, index: SeriesIndex, missing: Sequence[MissingPeriod] = ()
+    ) -> None:
         self._registry = registry
         self._ledger = ledger
         self._index = index
+        self._missing = missing
         self.statistics = ReaderStatistics()
 
     def answer(self, cursor: duckdb.DuckDBPyConnection, query: SeriesQuery) -> SeriesResult:
         """The whole answer. Raises InvalidQuery, QueryTooLarge, StoreUnavailable; duckdb.InterruptException."""
-        return self._counted(lambda: self._answer(cursor, query))
+        return self._counted(lambda: self._told(self._answer(cursor, query)))
 
     def slices(
         self, cursor: duckdb.DuckDBPyConnection, query: SeriesQuery
@@ -79,6 +83,12 @@ class QueryRunner:
     def values(self, cursor: duckdb.DuckDBPyConnection, query: ValuesQuery) -> tuple[str, ...]:
         """The values asked for. Raises as `answer`."""
         return self._counted(lambda: read_values(cursor, self._ledger, self._registry, query))
+
+    def _told(self, result: SeriesResult) -> SeriesResult:
+        """The answer, which says what a damaged store has taken from it."""
+        query = result.query
+        words = tuple(one.words for one in self._missing if one.overlaps(query.start, query.stop))
+        return replace(result, warnings=(*result.warnings, *words)) if words else result
 
     def _counted(self, work: Callable[[], T]) -> T:
         started = time.perf_counter()

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -40,6 +40,19 @@ class MissingPeriod:
     reason: str
     file: str
 
+    def overlaps(self, start: int, stop: int) -> bool:
+        """Whether it has a moment in common with [start, stop), in ns."""
+        return from_datetime(self.stop) > start and (self.start is None or from_datetime(self.start) < stop)
+
+    @property
+    def words(self) -> str:
+        """For whoever reads an answer that lacks it."""
+        begin = "the beginning" if self.start is None else f"{self.start:%Y-%m-%d %H:%M} UTC"
+        return (
+            f"samples from {begin} to {self.stop:%Y-%m-%d %H:%M} UTC were lost with a damaged store,"
+            " and are not in this answer"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
@@ -66,7 +79,7 @@ def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: Stor
             filled.fill()
             missing = filled.missing(recovery.now)
             reason = "its file was not there" if damage is None else damage.reason
-            _keep_missing(connection, missing, reason, aside)
+            _keep_missing(connection, missing, reason + filled.late_words(), aside)
             _keep_progress(connection)
         finally:
             connection.close()
@@ -136,6 +149,15 @@ class _Filling:
             row = self._connection.execute(f"SELECT max(ts) FROM {RAW_TABLE} WHERE ts < {instant}").fetchone()
             periods.append((row[0] if row else None, instant))
         return [(start, stop) for start, stop in periods if start is None or start < stop]
+
+    def late_words(self) -> str:
+        """Of a file that nobody can read: what else may have been in it."""
+        files = self._archive.series_files()
+        if self._readable or not files:
+            return ""
+        # The names of the series are written last, with every round of snapshots.
+        since = datetime.fromtimestamp(files[0].stat().st_mtime, UTC)
+        return f"; lost is also what came after {since:%Y-%m-%d %H:%M} UTC for earlier days"
 
     def _attach(self, aside: Path) -> bool:
         fault, log = self._fault_of(aside), _log_of(aside)

@@ -102,8 +102,8 @@ class EmbeddedStore:
         self._reconciler = Reconciler(self._connection, self._rollups, self._marks)
         self._writer = BatchWriter(self._connection, registry, self._rollups, self._marks)
         index = SeriesIndex(lambda: self._writer.statistics.series_made)
-        self._queries = QueryRunner(registry, self._rollups, index)
         self.missing_periods: tuple[MissingPeriod, ...] = missing_periods(self._connection)
+        self._queries = QueryRunner(registry, self._rollups, index, self.missing_periods)
         self.damage = ""  # what was found broken while it was open
 
     @classmethod

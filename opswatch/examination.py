@@ -13,6 +13,8 @@ from typing import Literal
 
 import aiohttp
 
+from collector.replay import set_aside_files
+from embedded.engine import fault_of
 from opswatch.data_directory import VERSION, DataDirectory
 from opswatch.settings import Settings, current_settings
 from telemetry.errors import ConfigurationError, DataDirectoryError
@@ -46,6 +48,8 @@ async def examine(config: Path | None, *, quick: bool) -> list[Finding]:
         _configuration(settings),
         _data_directory(settings),
         _disk_space(settings),
+        _store(settings),
+        *_set_aside(settings),
         server,
     ]
 
@@ -106,6 +110,26 @@ def _disk_space(settings: Settings) -> Finding:
     return Finding("disk space", verdict, f"{free / 1e9:.1f} GB free for {settings.data_dir}")
 
 
+def _store(settings: Settings) -> Finding:
+    directory = DataDirectory(settings.data_dir)
+    if directory.read_server_facts() is not None:
+        return Finding("store", "ok", "the running server has it open")
+    fault = fault_of(directory.metrics)
+    if fault:
+        words = "the next start sets it aside and fills a new one from the snapshots (docs/storage.md)"
+        return Finding("store", "failed", f"{fault} Or leave it: {words}")
+    return Finding("store", "ok", f"{directory.metrics} can be opened" if directory.metrics.exists() else "none yet")
+
+
+def _set_aside(settings: Settings) -> list[Finding]:
+    files = set_aside_files(settings.data_dir)
+    if not files:
+        return []
+    listed = ", ".join(Path(one.path).name for one in files)
+    words = f"could not be opened and were set aside: {listed}; delete them when nothing of them is needed any more"
+    return [Finding("files set aside", "warning", words)]
+
+
 async def _server(settings: Settings) -> Finding:
     facts = DataDirectory(settings.data_dir).read_server_facts()
     url = facts.url if facts else settings.server_url
@@ -118,5 +142,8 @@ async def _server(settings: Settings) -> Finding:
     except (aiohttp.ClientError, TimeoutError) as error:
         return Finding("server", "failed", f"{url} does not answer: {str(error) or 'no answer in time'}")
     if answer.status == 200:
+        if "history_missing" in body:
+            words = f"{url} is ready, but a period was lost with a damaged store: see its page Status"
+            return Finding("server", "warning", words)
         return Finding("server", "ok", f"{url} is ready")
     return Finding("server", "failed", f"{url} is not ready: {body[:300]}")

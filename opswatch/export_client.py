@@ -19,6 +19,7 @@ _INCOMPLETE = b"# incomplete:"
 _MAX_LINE = 4_000  # bytes of the end that are remembered; the line that says why is shorter
 _PARQUET_END = b"PAR1"
 _SAMPLES = "X-OpsWatch-Samples"
+_LOST = "X-OpsWatch-Lost"
 
 
 class ExportForm(str, Enum):  # noqa: UP042 (typer reads it so)
@@ -62,6 +63,7 @@ async def write_export(settings: Settings, request: ExportRequest) -> bool:
             server_of(settings) as server,
             server.asked("GET", f"/api/v1/export.{request.form.value}", request.parameters) as answer,
         ):
+            lost = answer.headers.get(_LOST, "")
             progress.expect(_samples(answer), counted=request.rows_are_samples and request.form is ExportForm.csv)
             with output_stream(request.output) as stream:
                 end = _End()
@@ -75,6 +77,9 @@ async def write_export(settings: Settings, request: ExportRequest) -> bool:
         progress.end(is_whole=not reason)
     if reason:
         sys.stderr.write(inert(f"opswatch: the export is incomplete: {reason}") + "\n")
+    if lost:
+        words = f"opswatch: samples of {lost} were lost with a damaged store, and are not in this export"
+        sys.stderr.write(inert(words) + "\n")
     return not reason
 
 

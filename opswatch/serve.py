@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 # What was acknowledged is on disk by then, so ending hard loses nothing; a supervisor would kill us at 10 s anyway.
 STOP_WITHIN = 4.5  # seconds
+_ONE_WISH = 0.5  # seconds in which signals to stop are one
 
 
 async def serve(settings: Settings) -> None:
@@ -65,11 +66,16 @@ def _say(line: str) -> None:
 
 def _handle_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
+    asked_at = float("-inf")
 
     def ask_to_stop() -> None:
-        if stop.is_set():  # the second signal: whoever sends it does not want to wait
-            os._exit(1)
-        stop.set()
+        nonlocal asked_at
+        # A shell sends it to the whole group, and make hands it on: that is one wish, however often it comes.
+        if stop.is_set() and loop.time() > asked_at + _ONE_WISH:
+            os._exit(1)  # whoever sends another does not want to wait
+        if not stop.is_set():
+            asked_at = loop.time()
+            stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_to_stop)

@@ -250,10 +250,9 @@ class SeriesQuery:
             _check_quantiles(shape.quantiles)
         count = len(self.axis)
         if count > MAX_WINDOWS:
-            wanted = -(-(self.stop - self.start) // MAX_WINDOWS) // 1_000_000_000 + 1
             raise QueryTooLarge(
                 f"{count:,} windows per series are more than {MAX_WINDOWS:,}:"
-                f" shorten the range, or ask for every={wanted}s or more",
+                f" shorten the range, or ask for every={_round_step((self.stop - self.start) // MAX_WINDOWS)} or more",
                 field="every",
                 value=f"{shape.step // 1_000_000}ms",
             )
@@ -263,6 +262,14 @@ class SeriesQuery:
         """The starts of the windows, in ns. Only for a query that has windows."""
         assert not isinstance(self.shape, Raw | Latest)
         return window_starts(self.start, self.stop, self.shape.step, self.shape.origin)
+
+
+def _round_step(least: int) -> str:
+    """A step of more than `least` ns: of whole hours or five minutes where it is that long, so that a level answers."""
+    seconds = least // 1_000_000_000 + 1
+    if seconds > 3_600:
+        return f"{-(-seconds // 3_600)}h"
+    return f"{-(-seconds // 300) * 5}m" if seconds > 300 else f"{seconds}s"
 
 
 def _check_range(start: int, stop: int) -> None:

@@ -31,6 +31,8 @@ _FINE_UNTIL = timedelta(days=30)
 # A month of 31 days and what the end of summer time adds to it.
 _FINE_LENGTH = timedelta(days=31, hours=2)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_NAIVE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?", re.ASCII)  # without a zone: that of the settings
+_ROUNDED = timedelta(hours=2)  # what rounding to whole windows adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ class Span:
 
 
 def resolve(asked: Asked, now: datetime, zone: ZoneInfo, retention: Retention) -> Span:
-    """The span that is meant. A date alone is midnight in `zone`. Raises InvalidRequest that names the parameter."""
+    """The span that is meant; dates, and times without a zone, are those of `zone`.
+
+    Raises InvalidRequest that names the parameter.
+    """
     if not (asked.start or asked.stop or asked.preset):
         asked = Asked(preset=DEFAULT_PRESET)
     period = _preset(asked, now, zone) if asked.preset else _given(asked, now, zone)
@@ -142,13 +147,15 @@ def _instant(name: str, text: str, now: datetime, zone: ZoneInfo) -> int:
     try:
         if _DATE.fullmatch(text.strip()):
             return from_datetime(datetime.fromisoformat(text.strip()).replace(tzinfo=zone))
+        if _NAIVE.fullmatch(text.strip()):
+            return from_datetime(datetime.fromisoformat(text.strip()).replace(tzinfo=zone))
         return parse_instant(text, now)
     except (ValueError, OverflowError) as error:
         raise InvalidRequest(str(error), field=name, value=text[:60]) from error
 
 
 def _check(period: Period, asked: Asked) -> None:
-    if period.length > duration_nanoseconds(MAX_LENGTH):
+    if period.length > duration_nanoseconds(MAX_LENGTH + _ROUNDED):
         raise InvalidRequest(
             f"a report covers at most {MAX_LENGTH.days} days: shorten the period", field="start", value=asked.start[:60]
         )

@@ -161,16 +161,22 @@ def _latency(probes: Sequence[_Measured], exact: _Quantiles, span: Span) -> Late
     for one in probes:
         for bound, count in one.buckets.items():
             counts[bound] = counts.get(bound, 0.0) + count
+    low, high = min(all_of(Function.MIN), default=None), max(all_of(Function.MAX), default=None)
     p95, p99 = (exact.get(share) if span.keeps_samples else quantile(counts, share) for share in QUANTILES)
     return Latency(
         attempts=round(attempts),
-        low=min(all_of(Function.MIN), default=None),
+        low=low,
         mean=sum(all_of(Function.SUM)) / attempts,
-        p95=p95,
-        p99=p99,
-        high=max(all_of(Function.MAX), default=None),
+        p95=_within(p95, low, high),
+        p99=_within(p99, low, high),
+        high=high,
         about=not span.keeps_samples,
     )
+
+
+def _within(value: float | None, low: float | None, high: float | None) -> float | None:
+    # A bucket reaches further than the samples in it, whose ends are known.
+    return value if value is None or low is None or high is None else min(max(value, low), high)
 
 
 def _error_rate(probes: Sequence[_Measured]) -> float | None:

@@ -208,7 +208,9 @@ def _availability_highlights(report: Report) -> Iterable[Highlight]:
         f"{len(unharmed)} of {len(known)}" if known else NOTHING,
         ChangeView(),
         "" if len(unharmed) == len(known) else "critical",
-        "of the services that are watched",
+        "of the services that are watched"
+        if len(known) == len(watched)
+        else f"of those known; of {len(watched) - len(known)} nothing is",
     )
     counts = Change(
         sum(len(one.now.outages) for one in known) if known else None,

@@ -136,6 +136,8 @@ export class Chart {
   draw(answer, ofProbe, live) {
     const step = answer.step_ms / 1000;
     const times = answer.time.map((time) => time / 1000);
+    // What was asked for, whatever was found: a single value would else have an axis around 1970.
+    this.span = [Math.min(times[0] ?? Infinity, Date.parse(answer.start) / 1000), Date.parse(answer.stop) / 1000];
     const wanted = new URL(this.element.dataset.source, location.href).searchParams;
     const order = wanted.getAll("field");
     const shown = answer.series
@@ -202,7 +204,7 @@ export class Chart {
       tzDate: (time) => uPlot.tzDate(new Date(time * 1000), zone),
       cursor: { sync: { key: SYNC.key, setSeries: false }, drag: { x: true, y: false, setScale: false } },
       legend: { live: true },
-      scales: { y: { range: (plot, low, high) => [Math.min(0, low ?? 0), this.maximum ?? (high > 0 ? high * 1.08 : 1)] } },
+      scales: { x: { range: () => this.span }, y: { range: (plot, low, high) => [Math.min(0, low ?? 0), this.maximum ?? (high > 0 ? high * 1.08 : 1)] } },
       axes: [
         { ...axis, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
         { ...axis, size: 64, values: (plot, ticks) => ticks.map((tick) => format(tick, this.unit)) },

@@ -83,11 +83,8 @@ def list_tokens(
     for record in records:
         row = _as_dict(record)
         ends = "revoked" if record.revoked else f"until {row['expires'] or 'revoked'}"
-        typer.echo(
-            inert(
-                f"{record.name}\t{record.role.word}\t{record.prefix}…\t{ends}\tlast used {row['last_used'] or 'never'}"
-            )
-        )
+        used = f"last used {row['last_used'] or 'never'}"
+        typer.echo("\t".join(map(inert, (record.name, record.role.word, f"{record.prefix}…", ends, used))))
 
 
 def revoke(name: str = typer.Argument(help="The token's name."), config: Path | None = CONFIG) -> None:

@@ -18,6 +18,24 @@ def accounted(hours_ago: float, **seconds: float) -> Point:
     return Point.of("probe", tags, known, NOW_NS - int(hours_ago * 3_600) * SECOND)
 
 
+async def test_the_availability_of_a_service_is_that_of_its_report(world: World) -> None:
+    """What its worst probe was: one that is always up does not dilute the other."""
+    tags = {"host": "h1", "kind": "http", "service": "shop"}
+    points = []
+    for minute in range(1, 24 * 60, 2):
+        down = 120.0 if minute % 360 < 90 else 0.0
+        for name, seconds in (("flap", down), ("steady", 0.0)):
+            fields = {"up_s": 120.0 - seconds, "degraded_s": 0.0, "down_s": seconds}
+            points.append(Point.of("probe", tags | {"probe": name}, fields, NOW_NS - minute * 60 * SECOND))
+    await world.write(*points)
+    world.catalog.known = (service("shop", probe("flap"), probe("steady")),)
+    (one,) = (await (await world.get("/api/v1/services")).json())["services"]
+    report = await (await world.get("/api/v1/reports/availability.json", start="-24h")).json()
+
+    assert one["uptime_24h"] == pytest.approx(0.75, abs=0.01)
+    assert report["services"][0]["now"]["availability"] == pytest.approx(one["uptime_24h"], abs=0.01)
+
+
 async def test_a_service_has_the_documented_names(world: World) -> None:
     """Name, status, maintenance, since, probes and uptime_24h, with everything that is known of each probe."""
     await world.write(

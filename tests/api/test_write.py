@@ -305,7 +305,8 @@ async def test_a21_the_budget_is_not_given_anew_by_a_restart(tmp_path: Path) -> 
         ("/api/v2/write", {}, b"x" * (MAX_BYTES + 1), (413, "25,000,000")),
         ("/api/v2/write", {}, b"", (204, "")),
         ("/api/v2/write", {}, b"\n# nothing\n\n", (204, "")),
-        ("/api/v2/write", {}, b"orders \xff\xfe=1", (204, "")),
+        ("/api/v2/write", {}, b"orders \xff\xfe=1", (422, "cannot be a name")),
+        ("/api/v2/write", {}, b"orders,shop=\xff a=1", (422, "half a character (line 1)")),
     ],
 )
 async def test_bodies_are_read_with_care(

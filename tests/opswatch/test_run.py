@@ -163,15 +163,28 @@ def test_after_kill_9_every_acknowledged_point_is_there(directory: Path) -> None
     assert set(rows) <= {tuple(row) for row in csv.reader(io.StringIO(after))}
 
 
+def test_a_signal_that_comes_twice_is_one_wish_to_stop(directory: Path) -> None:
+    """As when a shell sends it to a whole group, and make hands it on as well: exit code 0."""
+    with running(directory) as server:
+        for _ in range(3):
+            server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(10) == 0
+
+
 def test_a3_a_damaged_store_is_set_aside_and_everybody_is_told(directory: Path) -> None:
     """It starts all the same: the page, /ready, the health answer and doctor name what is missing, and it goes on."""
     with running(directory) as server:
         server.wait_for("/api/v1/series?measurement=mem&latest=true", '"values":\\[')
     (directory / ".opswatch" / "metrics.duckdb").write_bytes(b"")
+    before = run(directory, "doctor")
     with running(directory) as server:
         ready = server.get("/ready")
         page = server.get("/")[1]
         health = json.loads(server.get("/api/v1/health")[1])
+        answer = json.loads(server.get("/api/v1/series?measurement=mem")[1])
+        doctor = run(directory, "doctor").stdout
+        export = run(directory, "export", "mem", "-o", "mem.csv")
         server.wait_for("/api/v1/series?measurement=mem&latest=true", '"values":\\[')
 
     assert ready[0] == 200
@@ -179,6 +192,11 @@ def test_a3_a_damaged_store_is_set_aside_and_everybody_is_told(directory: Path) 
     assert "are lost: the store could not be opened (the file is empty)" in page
     (missing,) = health["connection_status"]["store"]["missing"]
     assert (missing["start"], missing["reason"]) == (None, "the file is empty")
+    assert answer["warnings"][0].startswith("samples from the beginning to ")
+    assert (before.returncode, "the file is empty" in before.stdout) == (1, True)
+    assert "a period was lost with a damaged store" in doctor
+    assert f"set aside: {missing['file']}" in doctor
+    assert (export.returncode, "were lost with a damaged store" in export.stderr) == (0, True)
     assert (directory / ".opswatch" / missing["file"]).read_bytes() == b""
 
 
@@ -236,6 +254,7 @@ def test_tokens_are_made_with_the_server_running_or_stopped(directory: Path) -> 
     with running(directory) as server:
         made = run(directory, "token", "create", "late", "--role", "operator", "--expires", "30d").stdout.strip()
         listed = json.loads(run(directory, "token", "list", "--json").stdout)
+        assert "\tviewer\t" in run(directory, "token", "list").stdout
         statuses = []
         for token in (stopped, made, "opw_wrong"):
             request = urllib.request.Request(

@@ -17,9 +17,16 @@ def test_an_empty_range_is_refused() -> None:
         SeriesQuery("cpu", (), 5, 5, Latest())
 
 
+@pytest.mark.parametrize(("length", "step"), [(11_001, "2s"), (11_000 * 301, "10m"), (11_000 * 3_601, "2h")])
+def test_the_step_that_is_proposed_is_one_that_levels_answer(length: int, step: str) -> None:
+    """Whole hours, or whole five minutes; seconds only where neither is that long."""
+    with pytest.raises(QueryTooLarge, match=f"ask for every={step} or more"):
+        SeriesQuery("cpu", (), 0, length * 10**9, Window(10**9 // 2))
+
+
 def test_ten_years_at_one_second_is_refused_with_a_way_out() -> None:
     """E6: the message says how many windows that is and which step would do."""
-    with pytest.raises(QueryTooLarge, match=r"315,360,000 windows .* ask for every=28670s or more"):
+    with pytest.raises(QueryTooLarge, match=r"315,360,000 windows .* ask for every=8h or more"):
         SeriesQuery("cpu", (), 0, 10 * YEAR, Window(SECOND))
 
 

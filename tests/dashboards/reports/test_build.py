@@ -115,6 +115,15 @@ async def test_percentiles_come_from_buckets_where_samples_are_gone() -> None:
     for exact, found in ((950.0, service.now.latency.p95), (990.0, service.now.latency.p99)):
         assert found == pytest.approx(exact, rel=0.26)
     assert service.now.latency.attempts == 199
+    assert service.now.latency.p99 is not None
+    assert service.now.latency.p99 <= service.now.latency.high
+
+
+async def test_no_percentile_lies_beyond_what_was_measured() -> None:
+    """A bucket reaches further than its samples, whose lowest and highest are known."""
+    latency = (await report_of([attempt(5 * MINUTE, latency=1.47)], hours(1, SHORT))).services[0].now.latency
+
+    assert (latency.p95, latency.p99) == (1.47, 1.47)
 
 
 async def test_a_service_that_only_the_store_remembers_is_told_apart() -> None:

@@ -45,6 +45,13 @@ def test_days_are_those_of_the_time_zone() -> None:
     )
 
 
+def test_a_time_without_a_zone_is_one_of_the_settings() -> None:
+    """As a date is: both in one form mean the same midnight."""
+    assert span("2026-11-20T00:00", "2026-11-21T00:00:00", zone=BERLIN).period == (
+        span("2026-11-20", "2026-11-21", zone=BERLIN).period
+    )
+
+
 def test_last_month_has_all_its_hours() -> None:
     """October in Berlin ends an hour later than it began, and its outages are still looked at by five minutes."""
     found = span(preset="last-month", zone=BERLIN)
