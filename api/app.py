@@ -16,6 +16,7 @@ from api.reports import AT_ONCE, REPORTS_AT_ONCE
 from api.routes import API_VERSION, ROUTE_TABLE
 from api.series import series_body
 from api.stream import BROADCASTER, Broadcaster, broadcasting
+from api.write import BODIES, BodiesInMemory
 
 MAX_BODY_BYTES = 1024 * 1024  # no request of this version needs more than a form
 
@@ -29,6 +30,7 @@ def build_app(doors: Doors) -> web.Application:
     app[SYSTEM_HEALTH] = SystemHealthCache(doors)
     app[ANSWER_BODIES] = AnswerBodies(series_body, doors.clock.monotonic)
     app[BROADCASTER] = Broadcaster(app)
+    app[BODIES] = BodiesInMemory()
     app[REPORTS_AT_ONCE] = asyncio.Semaphore(AT_ONCE)
     app[DOCUMENTED] = Documented(ROUTE_TABLE, API_VERSION)
     routes = {}

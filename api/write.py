@@ -7,7 +7,8 @@ line at the end of each fault. 204 means that the spool has committed the points
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from aiohttp import ClientPayloadError, web
 
@@ -17,14 +18,41 @@ from telemetry.errors import DiskLow
 from telemetry.ports import IntakeOutcome
 
 MAX_BYTES = 25_000_000  # of a body, decompressed
+MAX_BYTES_OF_ALL = 100_000_000  # of all bodies that are being read or kept
 _PRECISIONS = ("ns", "us", "ms", "s")
 
 
-@dataclass(frozen=True, slots=True)
 class _Refusal(Exception):
-    status: int
-    code: str
-    message: str
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+class BodiesInMemory:
+    """Counts the bytes of all bodies that are being read or kept, so that many large ones do not fill the memory."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """For one request: to be told of each piece that is read; raises when all together are too large."""
+        mine = 0
+
+        def grow(size: int) -> None:
+            nonlocal mine
+            mine += size
+            self._bytes += size
+            if self._bytes > MAX_BYTES_OF_ALL:
+                raise _Refusal(503, "unavailable", "too many large bodies come at once: send this one again")
+
+        try:
+            yield grow
+        finally:
+            self._bytes -= mine
+
+
+BODIES: web.AppKey[BodiesInMemory] = web.AppKey("bodies", BodiesInMemory)
 
 
 async def write_points(request: web.Request) -> web.StreamResponse:
@@ -32,8 +60,9 @@ async def write_points(request: web.Request) -> web.StreamResponse:
     try:
         precision = _precision(request)
         _check_room(request)
-        body = await _body(request)
-        _check(await request.app[DOORS].intake.take(body, precision))
+        with request.app[BODIES].share() as grow:
+            body = await _body(request, grow)
+            _check(await request.app[DOORS].intake.take(body, precision))
     except _Refusal as refusal:
         return _response(request, refusal)
     return web.Response(status=204)
@@ -59,19 +88,25 @@ def _check_room(request: web.Request) -> None:
         raise _Refusal(503, error.code, error.message) from error
 
 
-async def _body(request: web.Request) -> bytes:
-    too_large = _Refusal(413, "request too large", f"a body has at most {MAX_BYTES:,} bytes; send it in parts")
+async def _body(request: web.Request, grow: Callable[[int], None]) -> bytes:
     if (request.content_length or 0) > MAX_BYTES:
-        raise too_large
+        raise _too_large()
     body = bytearray()
     try:
         async for piece in request.content.iter_any():  # decompressed already, piece by piece
             body += piece
+            grow(len(piece))
             if len(body) > MAX_BYTES:
-                raise too_large
+                raise _too_large()
     except (ClientPayloadError, web.RequestPayloadError) as error:
         raise _Refusal(400, "invalid", f"unable to read data: {error}") from error
     return bytes(body)
+
+
+def _too_large() -> _Refusal:
+    # Made where it is raised: one that a variable holds keeps its frame, and with it the body, until garbage is
+    # collected.
+    return _Refusal(413, "request too large", f"a body has at most {MAX_BYTES:,} bytes; send it in parts")
 
 
 def _check(outcome: IntakeOutcome) -> None:

@@ -25,11 +25,11 @@ from telemetry.times import duration_nanoseconds, format_any_instant, format_dur
 
 OWN_PREFIX = "opswatch_"  # what OpsWatch says of itself, nobody else says
 MAX_AHEAD = timedelta(days=1)
-_AT_ONCE = 2  # bodies that are worked on; the others wait
+_AT_ONCE = 2  # large bodies that are worked on; the others wait
 _PARTS_KEPT = 4  # of a body whose lines are all checked before the first is kept; larger ones are parsed twice
-_SMALL = 50_000  # characters, which take two milliseconds; more are parsed in a thread
+_SMALL = 50_000  # bytes, which take two milliseconds; more are parsed in a thread
 _MAX_KNOWN = 50_000  # series that are remembered, so that their lines are read quickly
-_WAITING = 64  # small bodies that wait for the spool's commit at a time
+_SMALL_AT_ONCE = 64  # small bodies that are worked on, or wait for the commit
 _MAX_KEPT = 10_000  # refused points of one body that go to quarantine with their reasons
 
 
@@ -102,7 +102,7 @@ class Intake:
         self._keys: Keys = {}
         self._admitted: set[tuple[str, Tags]] = set()  # series whose names, tags and budget were checked
         self._places = asyncio.Semaphore(_AT_ONCE)
-        self._waiting = asyncio.Semaphore(_WAITING)
+        self._small_places = asyncio.Semaphore(_SMALL_AT_ONCE)
         self.statistics = IntakeStatistics()
 
     async def take(self, body: bytes, precision: str) -> IntakeOutcome:
@@ -111,9 +111,10 @@ class Intake:
         All lines must be lines, else nothing is kept; points that cannot be kept leave the others unharmed, and are in
         quarantine with their reasons. Raises StoreUnavailable.
         """
-        async with self._places:
+        # Small ones wait for no large one, and for the spool's commit together, which is one for all of them.
+        is_small = len(body) <= _SMALL
+        async with self._small_places if is_small else self._places:
             text = body.decode("utf-8", "surrogateescape")  # what is no UTF-8 is refused line by line
-            is_small = len(text) <= _SMALL
             if is_small:
                 faults, parts = _checked(text, precision, self._keys)
             else:
@@ -121,10 +122,6 @@ class Intake:
             if faults.count:
                 self.statistics.unparseable_bodies += 1
                 return IntakeOutcome(unparseable=faults.shown())
-            if not is_small:
-                return await self._keep_all(parts)
-        # Outside: small ones wait for the spool's commit together, which is one for all of them.
-        async with self._waiting:
             return await self._keep_all(parts)
 
     async def _keep_all(self, parts: Iterable[Part]) -> IntakeOutcome:

@@ -258,7 +258,11 @@ class Spool:
             return min(self._blocked_until - now, _POLL)
         if self._live:
             batch = self._live.popleft()
-            await self._deliver(destination, batch, goes_again=self._order.goes_again(batch.points))
+            try:
+                await self._deliver(destination, batch, goes_again=self._order.goes_again(batch.points))
+            except BaseException:
+                self._order.note_left(batch.points)
+                raise
             return 0.0
         if now < self._next_look:
             return self._next_look - now
@@ -285,6 +289,7 @@ class Spool:
         outcome = await _write(destination, batch)
         match outcome.status:
             case WriteStatus.OK | WriteStatus.PARTIAL if goes_again:
+                self._order.note_left(batch.points)  # all of it: what overwrites any of it must come after it again
                 self._note_success(batch)
             case WriteStatus.OK | WriteStatus.PARTIAL:
                 await self._forget(batch, outcome.refused)

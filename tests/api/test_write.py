@@ -1,6 +1,7 @@
 """`POST /api/v2/write`: InfluxDB's own client writes to OpsWatch, and is told of faults as InfluxDB tells them."""
 
 import asyncio
+import gc
 import gzip
 import io
 import json
@@ -14,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from influxdb_client import InfluxDBClient, WriteOptions, WritePrecision
 from influxdb_client import Point as ClientPoint
@@ -356,6 +358,41 @@ async def test_d11_a_gigabyte_of_unknown_length_is_cut_off_with_flat_memory(
     assert answer.headers["Connection"] == "close"
     assert resident_kilobytes() - before < 150_000
     assert (await push(world, f"orders total=1 {NOW_NS}"))[0] == 204
+
+
+async def test_a_body_that_is_refused_leaves_the_memory_with_its_answer(world: World) -> None:
+    """Without waiting for a collection of garbage, which the server makes seldom."""
+    headers = {"Authorization": f"Token {world.tokens['operator']}"}
+    gc.collect()
+    gc.disable()
+    before = resident_kilobytes()
+    try:
+        for _ in range(8):
+            async with world.session.post(world.url + "/api/v2/write", data=gigabyte(), headers=headers) as answer:
+                assert answer.status == 413
+        grown = resident_kilobytes() - before
+    finally:
+        gc.enable()
+
+    assert grown < 100_000
+
+
+async def test_many_large_bodies_at_once_are_put_off_instead_of_filling_the_memory(world: World) -> None:
+    """Those beyond a hundred megabytes are to come again, and then they are taken."""
+    body = (b"#" + b" " * 1_000_000 + b"\n") * 24
+    headers = {"Authorization": f"Token {world.tokens['operator']}"}
+
+    async def send() -> int:
+        async with world.session.post(world.url + "/api/v2/write", data=io.BytesIO(body), headers=headers) as answer:
+            return answer.status
+
+    async with asyncio.timeout(60):
+        statuses = await asyncio.gather(*(send() for _ in range(8)), return_exceptions=True)
+        again = await send()
+
+    assert {status for status in statuses if isinstance(status, int)} <= {204, 503}
+    assert 503 in statuses or any(isinstance(status, aiohttp.ClientError) for status in statuses)
+    assert again == 204
 
 
 async def test_a_body_of_a_gigabyte_is_refused_before_it_is_sent(world: World) -> None:

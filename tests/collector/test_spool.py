@@ -250,6 +250,23 @@ async def test_of_two_values_for_one_time_the_one_acknowledged_last_wins(tmp_pat
     assert [point.fields["load1"] for point in destination.points].count(3) == 1  # with nothing behind it, once
 
 
+async def test_what_goes_again_does_not_win_over_what_was_written_after_it(tmp_path: Path) -> None:
+    """A batch that is sent once more takes its later points along, and those may have been overwritten meanwhile."""
+    away = True
+    destination = Destination(lambda points: LATER if away else WRITTEN)
+    clock = SetClock()
+    async with spooling(tmp_path, destination, clock.clock, SpoolLimits(backlog_per_second=20)) as spool:
+        for day in range(5):
+            await spool.write([value(1, 10 - day * 86_400)])
+        away = False
+        clock.advance(60)
+        await spool.write([value(2, 5), value(2, 100)])  # 5 is not later than what waits: the whole batch goes again
+        await spool.write([value(3, 100)])
+        assert await spool.drain(TEN_SECONDS)
+
+    assert finally_stored(destination)[value(0, 100).time] == 3
+
+
 async def test_what_waits_from_before_a_restart_does_not_win_over_what_is_written_after_it(tmp_path: Path) -> None:
     """The new process knows the times of the rows that the old one left."""
     days = [[value(1, -day * 86_400)] for day in range(5, 0, -1)]  # a batch each, so that the last waits a while
