@@ -194,11 +194,15 @@ def cases(draw: st.DrawFn) -> Case:
     measurement = draw(st.sampled_from(sorted(MEASUREMENTS)))
     windowed = isinstance(shape, Window | Quantile | Coverage)
     group_by = draw(GROUPS) if windowed else None
-    if isinstance(shape, Quantile) and group_by is not None:
-        group_by = replace(group_by, function=None)
     seed = draw(st.integers(0, 2**32))
     # Drawn evenly: hypothesis likes small integers, and short ranges near midnight cross no seam.
     chance = random.Random(seed)
+    if group_by is not None:
+        function = None if isinstance(shape, Quantile) else chance.choice([None, *GroupFunction])
+        group_by = replace(group_by, function=function)
+    where = draw(PREDICATES)
+    if chance.random() < 0.1:
+        where = Matches("host", chance.choice(["^a$", "[abc]", "x", "'"]))
     start, length = chance.randint(0, 6_000), chance.randint(1, 20_000)
     if windowed and draw(st.sampled_from([False] * 6 + [True])):  # one window over just the range, whatever that is
         start, length = start // 300 * 300, max(300, length // 300 * 300)
@@ -214,7 +218,7 @@ def cases(draw: st.DrawFn) -> Case:
         shape=shape,
         start=start,
         length=length,
-        where=draw(PREDICATES),
+        where=where,
         fields=fields,
         group_by=group_by,
         top=None if isinstance(shape, Raw) else draw(st.none() | st.integers(1, 3)),
