@@ -6,10 +6,13 @@ as a missing period, for as long as it would have been kept.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +21,7 @@ import duckdb
 
 from embedded.archive import Archive
 from embedded.day_marks import NANOSECONDS_PER_DAY
-from embedded.engine import EngineOptions, damage_marker, open_engine
+from embedded.engine import EngineOptions, damage_marker, is_lacking, open_engine, recovery_journal
 from embedded.rollup_sql import LEVEL_STEPS
 from embedded.sql import RAW_TABLE, TABLES, WIDE_TABLES, text_literal
 from telemetry.errors import StoreDamaged, StoreUnavailable
@@ -28,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 _LINKED = ".salvage"  # a second name of a damaged file, beside which the good part of its log is put
 _BROKEN_ENTRY = re.compile(r"entry at byte position ([0-9]+)")
+# What is said, in these classes, when the file that is written fails; and sometimes when one that is read does.
+_OF_NEW_FILE = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.TransactionException)
 _TABLES = (*TABLES.values(), *WIDE_TABLES.values())
 
 
@@ -62,14 +67,55 @@ class Recovery:
     now: datetime
 
 
-def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: StoreDamaged | None) -> None:
-    """Put a new store in the place of a damaged one, or of one that is not there, filled as far as can be.
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A recovery that has begun: where the damaged file is put, and what was wrong with it."""
 
-    The new file takes its place when it is whole: whoever is killed in between begins again. Raises StoreUnavailable.
+    aside: Path
+    reason: str
+
+
+def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: StoreDamaged) -> None:
+    """Put a new store in the place of a damaged one, filled as far as can be. Raises StoreUnavailable.
+
+    Whoever is killed at any moment, or has no room, loses nothing: the next start goes on by the journal (`resume`).
     """
-    aside = _set_aside(path, recovery.now) if damage is not None else None
+    begun = _Begun(_free_name(path, recovery.now), damage.reason)
+    with _told(path, begun):
+        _write_journal(path, begun)
+        # The file first: as long as it is in its place nothing has happened, and its log is in its place too.
+        path.rename(begun.aside)
+        _sync(path.parent)
+    logger.error("the store is damaged; set aside", extra={"path": str(begun.aside)})
+    _fill_place(path, options, recovery, begun)
+
+
+def resume(path: Path, options: EngineOptions, recovery: Recovery) -> None:
+    """Before a store is opened: end what an earlier start has begun, and fill one that is not there.
+
+    Raises StoreUnavailable.
+    """
+    with _told(path, None):
+        begun = _read_journal(path)
+        if path.exists():
+            if begun is not None:
+                _remove_journal(path, was_damaged=begun.aside.exists())
+            return
+        if begun is None:  # what is left of one that somebody has taken away
+            damage_marker(path).unlink(missing_ok=True)
+            _set_log_aside(path, _free_name(path, recovery.now))
+    if begun is None and not recovery.archive.series_files():
+        return  # an empty one is made
+    _fill_place(path, options, recovery, begun)
+
+
+def _fill_place(path: Path, options: EngineOptions, recovery: Recovery, begun: _Begun | None) -> None:
+    """Nothing is at `path`: fill a new file beside it, and put it there when it is whole and on the disk."""
     new = path.with_name(path.name + ".new")
-    try:
+    with _told(path, begun):
+        aside = begun.aside if begun is not None and begun.aside.exists() else None
+        if begun is not None:
+            _set_log_aside(path, begun.aside)
         for leftover in (new, _log_of(new)):
             leftover.unlink(missing_ok=True)
         with_files = EngineOptions(options.memory_limit, options.threads, (recovery.archive.folder, path.parent))
@@ -78,21 +124,45 @@ def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: Stor
             filled = _Filling(connection, recovery.archive, aside)
             filled.fill()
             missing = filled.missing(recovery.now)
-            reason = "its file was not there" if damage is None else damage.reason
+            reason = "its file was not there" if begun is None else begun.reason
             _keep_missing(connection, missing, reason + filled.late_words(), aside)
-            _keep_progress(connection)
+            filled.keep_progress()
+            # Closing does this as well, but says nothing when it fails: everything would stay in a log that is not
+            # put in place.
+            connection.execute("DETACH DATABASE IF EXISTS damaged")
+            connection.execute("CHECKPOINT")
         finally:
             connection.close()
-            _remove_link(aside)
+            if begun is not None:
+                _remove_link(begun.aside)
+        if _log_of(new).exists() and _log_of(new).stat().st_size:
+            raise StoreUnavailable(f"{_log_of(new)} could not be written into its file")
+        _sync(new)
         new.replace(path)
-    except (OSError, duckdb.Error) as error:
-        raise StoreUnavailable(f"no new store can be made at {path}: {error}", value=str(path)) from error
+        _sync(path.parent)
+        _log_of(new).unlink(missing_ok=True)
+        if begun is not None:
+            _remove_journal(path, was_damaged=True)
     if missing:
         start, stop = missing[0][0], missing[-1][1]
         logger.error(
             "the store was lost and is filled again; samples of a period are missing",
             extra={"path": str(aside or path), "start": _words(start), "stop": _words(stop)},
         )
+
+
+@contextmanager
+def _told(path: Path, begun: _Begun | None) -> Iterator[None]:
+    """Whatever stops it, as StoreUnavailable with the way out."""
+    try:
+        yield
+    except (OSError, duckdb.Error, StoreUnavailable) as error:
+        words = f"no new store can be made at {path}: {error}"
+        if begun is not None:
+            words += f". Nothing is lost by this: the next start reads {begun.aside.name} again"
+        if is_lacking(str(error)):
+            words += f"; make room first (df -h {path.parent})"
+        raise StoreUnavailable(words, field="data_dir", value=str(path)) from error
 
 
 def missing_periods(connection: duckdb.DuckDBPyConnection) -> tuple[MissingPeriod, ...]:
@@ -167,13 +237,14 @@ class _Filling:
         self._lost_tail = True
         linked = aside.with_name(aside.name + _LINKED)
         place = _BROKEN_ENTRY.search(fault)
+        _remove_link(aside)  # of a start that was killed
         try:
             os.link(aside, linked)
-            if place is not None:
-                with _log_of(linked).open("wb") as cut, log.open("rb") as whole:
-                    cut.write(whole.read(int(place[1])))
-        except OSError:
-            return False
+        except OSError:  # a file system without links
+            shutil.copyfile(aside, linked)
+        if place is not None:
+            with _log_of(linked).open("wb") as cut, log.open("rb") as whole:
+                cut.write(whole.read(int(place[1])))
         if place is not None and self._fault_of(linked) is None:
             return True
         _log_of(linked).unlink(missing_ok=True)
@@ -186,6 +257,8 @@ class _Filling:
             self._connection.execute(f"ATTACH {text_literal(str(file.absolute()))} AS damaged (READ_ONLY)")
             self._connection.execute("SELECT count(*) FROM damaged.main.series")
         except duckdb.Error as error:
+            if is_lacking(str(error)):
+                raise
             return str(error)
         return None
 
@@ -199,7 +272,9 @@ class _Filling:
         try:
             days = f"SELECT DISTINCT ts // {NANOSECONDS_PER_DAY} FROM damaged.main.{table}"
             return [day for (day,) in self._connection.execute(days).fetchall()]
-        except duckdb.Error:
+        except duckdb.Error as error:
+            if is_lacking(str(error)):
+                raise
             self._unknown_days = self._unknown_days or table == RAW_TABLE
             return ()
 
@@ -207,24 +282,90 @@ class _Filling:
         try:
             self._connection.execute(f"INSERT INTO {table} SELECT * FROM {source}")
         except duckdb.Error as error:
+            # A part that is lost is told as missing for good: it must be the source that is broken, not the new file.
+            if is_lacking(str(error)) or (isinstance(error, _OF_NEW_FILE) and self._can_be_read(source)):
+                raise
             logger.warning("a part cannot be read", extra={"path": source[:200], "reason": str(error)[:200]})
             return False
         return True
 
+    def _can_be_read(self, source: str) -> bool:
+        try:
+            self._connection.execute(f"SELECT bit_xor(hash(part)) FROM (SELECT * FROM {source}) AS part").fetchall()
+        except duckdb.Error:
+            return False
+        return True
 
-def _set_aside(path: Path, now: datetime) -> Path:
-    aside = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}")
-    number = 1
-    while aside.exists():
+    def keep_progress(self) -> None:
+        """How far the levels are; where one differs from its samples, the reconciler's comparison finds it."""
+        for level, table in WIDE_TABLES.items():
+            row = self._connection.execute(f"SELECT max(ts) FROM {table}").fetchone()
+            if row and row[0] is not None:
+                until = row[0] + LEVEL_STEPS[level]
+                self._connection.execute(f"INSERT INTO rollup_level VALUES ('{level}', {until})")
+        for table in _TABLES:
+            row = self._connection.execute(f"SELECT min(ts) FROM {table}").fetchone()
+            if row and row[0] is not None:
+                since = row[0] // NANOSECONDS_PER_DAY * NANOSECONDS_PER_DAY
+                self._connection.execute(f"INSERT INTO kept VALUES ('{table}', {since})")
+
+
+def _free_name(path: Path, now: datetime) -> Path:
+    first = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}")
+    aside, number = first, 1
+    while aside.exists() or _log_of(aside).exists():
         number += 1
-        aside = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}-{number}")
-    logger.error("the store is damaged; set aside", extra={"path": str(aside)})
-    log = _log_of(path)
-    if log.exists():
-        log.rename(_log_of(aside))
-    path.rename(aside)
-    damage_marker(path).unlink(missing_ok=True)
+        aside = first.with_name(f"{first.name}-{number}")
     return aside
+
+
+def _set_log_aside(path: Path, aside: Path) -> None:
+    """Without its file a log is of no use to the next one, and that one must not be opened with it."""
+    if _log_of(path).exists():
+        if _log_of(aside).exists():
+            aside = _free_name(path.with_name(aside.name), datetime.fromtimestamp(_log_of(path).stat().st_mtime, UTC))
+        _log_of(path).rename(_log_of(aside))
+        _sync(path.parent)
+
+
+def _write_journal(path: Path, begun: _Begun) -> None:
+    journal = recovery_journal(path)
+    temporary = journal.with_name(journal.name + ".tmp")
+    temporary.write_text(json.dumps({"aside": begun.aside.name, "reason": begun.reason}), encoding="utf-8")
+    _sync(temporary)
+    temporary.replace(journal)
+    _sync(path.parent)
+
+
+def _read_journal(path: Path) -> _Begun | None:
+    """Raises StoreUnavailable for what is none."""
+    journal = recovery_journal(path)
+    try:
+        noted = json.loads(journal.read_text(encoding="utf-8"))
+        name, reason = str(noted["aside"]), str(noted["reason"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        words = f"{journal} cannot be read; delete it to start from the snapshots alone"
+        raise StoreUnavailable(words, field="data_dir", value=str(journal)) from error
+    return _Begun(path.with_name(Path(name).name), reason)
+
+
+def _remove_journal(path: Path, *, was_damaged: bool) -> None:
+    """It has ended; or, without a damaged file that was set aside, not begun."""
+    if was_damaged:
+        damage_marker(path).unlink(missing_ok=True)
+    recovery_journal(path).unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """What was done to a file or in a folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _log_of(file: Path) -> Path:
@@ -232,11 +373,10 @@ def _log_of(file: Path) -> Path:
     return file.with_name(file.name + ".wal")
 
 
-def _remove_link(aside: Path | None) -> None:
-    if aside is not None:
-        linked = aside.with_name(aside.name + _LINKED)
-        for one in (linked, _log_of(linked)):
-            one.unlink(missing_ok=True)
+def _remove_link(aside: Path) -> None:
+    linked = aside.with_name(aside.name + _LINKED)
+    for one in (linked, _log_of(linked)):
+        one.unlink(missing_ok=True)
 
 
 def _keep_missing(
@@ -246,20 +386,6 @@ def _keep_missing(
         connection.execute(
             "INSERT INTO missing_period VALUES (?, ?, ?, ?)", [start, stop, reason[:500], aside.name if aside else ""]
         )
-
-
-def _keep_progress(connection: duckdb.DuckDBPyConnection) -> None:
-    """How far the levels are; where one differs from its samples, the reconciler's comparison finds it."""
-    for level, table in WIDE_TABLES.items():
-        row = connection.execute(f"SELECT max(ts) FROM {table}").fetchone()
-        if row and row[0] is not None:
-            until = row[0] + LEVEL_STEPS[level]
-            connection.execute(f"INSERT INTO rollup_level VALUES ('{level}', {until})")
-    for table in _TABLES:
-        row = connection.execute(f"SELECT min(ts) FROM {table}").fetchone()
-        if row and row[0] is not None:
-            since = row[0] // NANOSECONDS_PER_DAY * NANOSECONDS_PER_DAY
-            connection.execute(f"INSERT INTO kept VALUES ('{table}', {since})")
 
 
 def _parquet(file: Path) -> str:
