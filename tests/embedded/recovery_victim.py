@@ -1,8 +1,8 @@
 """Runs as a process of its own: starts of a damaged store that are killed, or for which there is no room.
 
 `recovery_victim.py kill SOURCE BASE` forks a child for N = 1, 2, ... on BASE/N, a copy of SOURCE. The child opens the
-store and kills itself before the Nth thing that it does to a file or says to the engine; so does the next start, a
-little earlier. The first that comes to its end is the last. Prints how many died.
+store and kills itself before the Nth thing that it does to a file or says to the engine; of every third so does the
+next start, earlier. The first that comes to its end is the last. Prints how many died.
 `recovery_victim.py full FOLDER BYTES` opens a store whose files may have so many bytes, and prints what it says.
 """
 
@@ -25,7 +25,7 @@ from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.times import to_datetime
 
-NOW = to_datetime(1_795_435_200 * 10**9)
+NOW = to_datetime(1_795_435_200 * 10**9)  # noon of 23 November 2026, as in the test
 STEPS = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.link", "os.chmod", "os.truncate"}
 
 
@@ -89,7 +89,8 @@ def kill_each(source: Path, base: Path) -> None:
         if code >= 0:
             print(count - 1 if code == 0 else "failed")
             return
-        killed(folder, count // 2 + 1)
+        if count % 3 == 0:
+            killed(folder, count // 2 + 1)
 
 
 def with_limit(folder: Path, limit: int) -> None:
