@@ -6,7 +6,6 @@ as a missing period, for as long as it would have been kept.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -21,8 +20,18 @@ import duckdb
 
 from embedded.archive import Archive
 from embedded.day_marks import NANOSECONDS_PER_DAY
-from embedded.engine import EngineOptions, damage_marker, is_lacking, open_engine, recovery_journal
+from embedded.engine import EngineOptions, damage_marker, is_lacking, open_engine
 from embedded.rollup_sql import LEVEL_STEPS
+from embedded.set_aside import (
+    Begun,
+    free_name,
+    log_of,
+    read_journal,
+    remove_journal,
+    set_log_aside,
+    sync,
+    write_journal,
+)
 from embedded.sql import RAW_TABLE, TABLES, WIDE_TABLES, text_literal
 from telemetry.errors import StoreDamaged, StoreUnavailable
 from telemetry.times import from_datetime, to_datetime
@@ -67,25 +76,17 @@ class Recovery:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A recovery that has begun: where the damaged file is put, and what was wrong with it."""
-
-    aside: Path
-    reason: str
-
-
 def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: StoreDamaged) -> None:
     """Put a new store in the place of a damaged one, filled as far as can be. Raises StoreUnavailable.
 
     Whoever is killed at any moment, or has no room, loses nothing: the next start goes on by the journal (`resume`).
     """
-    begun = _Begun(_free_name(path, recovery.now), damage.reason)
+    begun = Begun(free_name(path, recovery.now), damage.reason)
     with _told(path, begun):
-        _write_journal(path, begun)
+        write_journal(path, begun)
         # The file first: as long as it is in its place nothing has happened, and its log is in its place too.
         path.rename(begun.aside)
-        _sync(path.parent)
+        sync(path.parent)
     logger.error("the store is damaged; set aside", extra={"path": str(begun.aside)})
     _fill_place(path, options, recovery, begun)
 
@@ -96,27 +97,27 @@ def resume(path: Path, options: EngineOptions, recovery: Recovery) -> None:
     Raises StoreUnavailable.
     """
     with _told(path, None):
-        begun = _read_journal(path)
+        begun = read_journal(path)
         if path.exists():
             if begun is not None:
-                _remove_journal(path, was_damaged=begun.aside.exists())
+                remove_journal(path, was_damaged=begun.aside.exists())
             return
         if begun is None:  # what is left of one that somebody has taken away
             damage_marker(path).unlink(missing_ok=True)
-            _set_log_aside(path, _free_name(path, recovery.now))
+            set_log_aside(path, free_name(path, recovery.now))
     if begun is None and not recovery.archive.series_files():
         return  # an empty one is made
     _fill_place(path, options, recovery, begun)
 
 
-def _fill_place(path: Path, options: EngineOptions, recovery: Recovery, begun: _Begun | None) -> None:
+def _fill_place(path: Path, options: EngineOptions, recovery: Recovery, begun: Begun | None) -> None:
     """Nothing is at `path`: fill a new file beside it, and put it there when it is whole and on the disk."""
     new = path.with_name(path.name + ".new")
     with _told(path, begun):
         aside = begun.aside if begun is not None and begun.aside.exists() else None
         if begun is not None:
-            _set_log_aside(path, begun.aside)
-        for leftover in (new, _log_of(new)):
+            set_log_aside(path, begun.aside)
+        for leftover in (new, log_of(new)):
             leftover.unlink(missing_ok=True)
         with_files = EngineOptions(options.memory_limit, options.threads, (recovery.archive.folder, path.parent))
         connection = open_engine(new, with_files)
@@ -135,14 +136,14 @@ def _fill_place(path: Path, options: EngineOptions, recovery: Recovery, begun: _
             connection.close()
             if begun is not None:
                 _remove_link(begun.aside)
-        if _log_of(new).exists() and _log_of(new).stat().st_size:
-            raise StoreUnavailable(f"{_log_of(new)} could not be written into its file")
-        _sync(new)
+        if log_of(new).exists() and log_of(new).stat().st_size:
+            raise StoreUnavailable(f"{log_of(new)} could not be written into its file")
+        sync(new)
         new.replace(path)
-        _sync(path.parent)
-        _log_of(new).unlink(missing_ok=True)
+        sync(path.parent)
+        log_of(new).unlink(missing_ok=True)
         if begun is not None:
-            _remove_journal(path, was_damaged=True)
+            remove_journal(path, was_damaged=True)
     if missing:
         start, stop = missing[0][0], missing[-1][1]
         logger.error(
@@ -152,7 +153,7 @@ def _fill_place(path: Path, options: EngineOptions, recovery: Recovery, begun: _
 
 
 @contextmanager
-def _told(path: Path, begun: _Begun | None) -> Iterator[None]:
+def _told(path: Path, begun: Begun | None) -> Iterator[None]:
     """Whatever stops it, as StoreUnavailable with the way out."""
     try:
         yield
@@ -230,7 +231,7 @@ class _Filling:
         return f"; lost is also what came after {since:%Y-%m-%d %H:%M} UTC for earlier days"
 
     def _attach(self, aside: Path) -> bool:
-        fault, log = self._fault_of(aside), _log_of(aside)
+        fault, log = self._fault_of(aside), log_of(aside)
         if fault is None or not log.exists():
             return fault is None
         # The log alone may be broken: what was committed before the broken entry is good, and so is the file itself.
@@ -243,11 +244,11 @@ class _Filling:
         except OSError:  # a file system without links
             shutil.copyfile(aside, linked)
         if place is not None:
-            with _log_of(linked).open("wb") as cut, log.open("rb") as whole:
+            with log_of(linked).open("wb") as cut, log.open("rb") as whole:
                 cut.write(whole.read(int(place[1])))
         if place is not None and self._fault_of(linked) is None:
             return True
-        _log_of(linked).unlink(missing_ok=True)
+        log_of(linked).unlink(missing_ok=True)
         return self._fault_of(linked) is None
 
     def _fault_of(self, file: Path) -> str | None:
@@ -297,85 +298,33 @@ class _Filling:
         return True
 
     def keep_progress(self) -> None:
-        """How far the levels are; where one differs from its samples, the reconciler's comparison finds it."""
+        """How far the levels are, and from when on each table is whole; with what the damaged file says of it.
+
+        Where a level differs from its samples, the reconciler's comparison finds it.
+        """
         for level, table in WIDE_TABLES.items():
             row = self._connection.execute(f"SELECT max(ts) FROM {table}").fetchone()
             if row and row[0] is not None:
                 until = row[0] + LEVEL_STEPS[level]
                 self._connection.execute(f"INSERT INTO rollup_level VALUES ('{level}', {until})")
+        if self._readable:
+            self._insert("missing_period", "(SELECT DISTINCT * FROM damaged.main.missing_period)")
+            # One of a level that is not made so far is made in its turn.
+            made = "damaged.main.rollup_stale JOIN rollup_level USING (level) WHERE ts < until"
+            self._insert("rollup_stale", f"(SELECT DISTINCT level, ts FROM {made})")
+            self._insert("kept", "(SELECT table_name, max(since) FROM damaged.main.kept GROUP BY 1)")
         for table in _TABLES:
-            row = self._connection.execute(f"SELECT min(ts) FROM {table}").fetchone()
-            if row and row[0] is not None:
-                since = row[0] // NANOSECONDS_PER_DAY * NANOSECONDS_PER_DAY
-                self._connection.execute(f"INSERT INTO kept VALUES ('{table}', {since})")
-
-
-def _free_name(path: Path, now: datetime) -> Path:
-    first = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}")
-    aside, number = first, 1
-    while aside.exists() or _log_of(aside).exists():
-        number += 1
-        aside = first.with_name(f"{first.name}-{number}")
-    return aside
-
-
-def _set_log_aside(path: Path, aside: Path) -> None:
-    """Without its file a log is of no use to the next one, and that one must not be opened with it."""
-    if _log_of(path).exists():
-        if _log_of(aside).exists():
-            aside = _free_name(path.with_name(aside.name), datetime.fromtimestamp(_log_of(path).stat().st_mtime, UTC))
-        _log_of(path).rename(_log_of(aside))
-        _sync(path.parent)
-
-
-def _write_journal(path: Path, begun: _Begun) -> None:
-    journal = recovery_journal(path)
-    temporary = journal.with_name(journal.name + ".tmp")
-    temporary.write_text(json.dumps({"aside": begun.aside.name, "reason": begun.reason}), encoding="utf-8")
-    _sync(temporary)
-    temporary.replace(journal)
-    _sync(path.parent)
-
-
-def _read_journal(path: Path) -> _Begun | None:
-    """Raises StoreUnavailable for what is none."""
-    journal = recovery_journal(path)
-    try:
-        noted = json.loads(journal.read_text(encoding="utf-8"))
-        name, reason = str(noted["aside"]), str(noted["reason"])
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        words = f"{journal} cannot be read; delete it to start from the snapshots alone"
-        raise StoreUnavailable(words, field="data_dir", value=str(journal)) from error
-    return _Begun(path.with_name(Path(name).name), reason)
-
-
-def _remove_journal(path: Path, *, was_damaged: bool) -> None:
-    """It has ended; or, without a damaged file that was set aside, not begun."""
-    if was_damaged:
-        damage_marker(path).unlink(missing_ok=True)
-    recovery_journal(path).unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """What was done to a file or in a folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _log_of(file: Path) -> Path:
-    """Where DuckDB writes what is committed and not yet in the file."""
-    return file.with_name(file.name + ".wal")
+            # Of a day that was half deleted its first sample tells where the rest begins: what was made of the other
+            # half must not be compared with samples that are no more.
+            self._connection.execute(
+                f"INSERT INTO kept SELECT '{table}', min(ts) FROM {table} HAVING count(*) > 0"
+                f" AND '{table}' NOT IN (SELECT table_name FROM kept)"
+            )
 
 
 def _remove_link(aside: Path) -> None:
     linked = aside.with_name(aside.name + _LINKED)
-    for one in (linked, _log_of(linked)):
+    for one in (linked, log_of(linked)):
         one.unlink(missing_ok=True)
 
 

@@ -20,6 +20,7 @@ from embedded.store import EmbeddedOptions, EmbeddedStore
 from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
+from telemetry.rollup import LEVELS
 from telemetry.series import Function, Raw, SeriesQuery, Window
 from telemetry.times import from_datetime
 
@@ -416,13 +417,16 @@ async def test_a_backup_put_in_the_place_of_a_store_that_is_being_filled_is_open
     assert not list(tmp_path.glob("*.recovery"))
 
 
-async def test_a_journal_that_is_none_is_named_with_the_way_out(tmp_path: Path) -> None:
-    """It would say which file was set aside."""
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"aside": "", "reason": ""}', b'{"aside": 1}'])
+async def test_a_journal_that_is_none_is_named_with_the_way_out(tmp_path: Path, content: bytes) -> None:
+    """It would say which file was set aside; nothing is changed."""
     await fill(tmp_path)
-    recovery_journal(tmp_path / "metrics.duckdb").write_text("[]")
-    with pytest.raises(StoreUnavailable, match=r"metrics\.duckdb\.recovery cannot be read; delete it"):
+    recovery_journal(tmp_path / "metrics.duckdb").write_bytes(content)
+    with pytest.raises(StoreUnavailable, match=r"metrics\.duckdb\.recovery cannot be read; delete it, and when"):
         async with opened(tmp_path):
             pass
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "metrics.duckdb", "metrics.duckdb.recovery"]
 
 
 async def test_a_lone_log_is_not_read_into_the_store_that_is_filled_again(tmp_path: Path) -> None:
@@ -443,6 +447,57 @@ async def test_a_lone_log_of_a_store_that_is_gone_does_no_harm(tmp_path: Path) -
     async with opened(tmp_path) as store:
         await store.write([minute(1)])
         assert await values(store) == {"a": [1]}
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["readable", "from snapshots"])
+async def test_what_was_made_of_a_day_that_is_half_deleted_stays(tmp_path: Path, readable: bool) -> None:
+    """The samples of a week are kept, so its first day is cut; its windows are not compared with what is gone."""
+    now = FIRST + timedelta(days=7, hours=20)
+    async with opened(tmp_path, now) as store:
+        await store.write([minute(number) for number in range(0, 7 * 1_440, 2)])
+        await store.roll_up(now)
+        await store.delete_expired(now)  # samples before 20:00
+        await store.snapshot_closed_days(now)
+        before = await hourly_counts(store)
+    noted_as_damaged(tmp_path)
+    if not readable:
+        behead(tmp_path / "metrics.duckdb")
+    async with opened(tmp_path, now) as store:
+        assert await store.check_rollups(FIRST, FIRST + timedelta(days=1)) == 0
+        await store.roll_up(now)
+        assert await hourly_counts(store) == before
+
+    assert before == [30] * 24
+
+
+async def hourly_counts(store: EmbeddedStore) -> list[float]:
+    answer = await store.read(SeriesQuery("net", (), START, START + DAY, Window(HOUR, (Function.COUNT,))))
+    return list(answer.series[0].values)  # type: ignore[arg-type]
+
+
+async def test_a_store_that_is_damaged_again_keeps_what_was_noted_in_it(tmp_path: Path) -> None:
+    """Periods that were lost before, windows that late samples touched, from when on its tables are whole."""
+    await fill(tmp_path)
+    behead(tmp_path / "metrics.duckdb")
+    later = NOON + timedelta(hours=6)
+    async with opened(tmp_path, later) as store:
+        await store.write([minute(100, "late")])
+        first, late, kept = store.missing_periods, stale(store), store._rollups.kept_since("rollup_5m")
+    noted_as_damaged(tmp_path)
+    async with opened(tmp_path, later) as store:
+        assert store.missing_periods == first
+        assert stale(store) == late
+        assert store._rollups.kept_since("rollup_5m") == kept
+        await store.roll_up(later)
+        hours = await store.read(SeriesQuery("net", (), START, START + 2 * HOUR, Window(HOUR, (Function.COUNT,))))
+
+    assert len(first) == 1
+    assert all(late)
+    assert [list(one.values) for one in hours.series if dict(one.series.tags)["host"] == "late"] == [[None, 1]]
+
+
+def stale(store: EmbeddedStore) -> list[frozenset[int]]:
+    return [store._rollups.stale(level) for level in LEVELS]
 
 
 # Snapshots
