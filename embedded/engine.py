@@ -22,11 +22,16 @@ class EngineOptions:
     allowed_directories: tuple[Path, ...] = ()
 
 
-# Troubles of the machine or of another process, which pass, and files that a later version must read. All others
-# say that the file is no store, or broken.
+# What the machine lacks: it says nothing about a file that is read.
+_LACKING = re.compile(
+    r"no space left|file too large|disk quota|could not write|cannot allocate|(could not|failed to) allocate"
+    r"|out of memory|bad_alloc|too many open files",
+    re.IGNORECASE,
+)
+# Troubles of the machine or of another process, which pass, and files that a later version must read.
 _PASSING = re.compile(
-    r"could not set lock|permission denied|no space left|too many open files|out of memory|read-only file system"
-    r"|version number|operation not permitted|input/output error",
+    _LACKING.pattern + r"|could not set lock|permission denied|read-only file system|version number"
+    r"|operation not permitted|input/output error",
     re.IGNORECASE,
 )
 # Else a foreign file makes the engine look for an extension that can read it, on the network.
@@ -36,6 +41,14 @@ _NO_EXTENSIONS: dict[str, str | bool | int | float | list[str]] = {
 }
 _MAGIC = (8, b"DUCK")  # at this place of every DuckDB file
 _CORRUPT = re.compile(r"corrupt|checksum|could not read enough bytes|failed to deserialize", re.IGNORECASE)
+# What else is said of a file, or of its log, that is broken or no store, when it is opened. Whatever is not listed says
+# nothing about the file, which stays where it is.
+_BROKEN = re.compile(
+    _CORRUPT.pattern + r"|serializ|not a valid duckdb|does not match|failure while replaying wal|encrypted",
+    re.IGNORECASE,
+)
+_OTHER_TABLES = (duckdb.BinderException, duckdb.CatalogException)  # they have our names, and other columns
+_PLACES = re.compile(r"""\"[^"\n]*\"|'[^'\n]*'|(?<!\w)/\S*""")  # paths, and what else somebody else has named
 
 
 def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection:
@@ -65,7 +78,7 @@ def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection
 
 def fault_of(path: Path) -> str:
     """What keeps a store from being opened, without changing anything; empty when nothing does, or it is not there."""
-    if not path.exists():
+    if not path.exists() and not recovery_journal(path).exists():
         return ""
     try:
         _check_file(path)
@@ -84,15 +97,26 @@ def damage_marker(path: Path) -> Path:
     return path.with_name(path.name + ".damaged")
 
 
+def recovery_journal(path: Path) -> Path:
+    """A file that says: the store is being set aside and filled again; see embedded/recovery.py."""
+    return path.with_name(path.name + ".recovery")
+
+
 def is_corrupt(text: str) -> bool:
     """Whether what an open store says means that the file itself is broken."""
-    return _CORRUPT.search(text) is not None
+    return _CORRUPT.search(_PLACES.sub("", text)) is not None
+
+
+def is_lacking(text: str) -> bool:
+    """Whether what the engine says means that there is no room, no memory or the like."""
+    return _LACKING.search(_PLACES.sub("", text)) is not None
 
 
 def explained(path: Path, error: duckdb.Error) -> StoreUnavailable:
     """What an error at opening means."""
     text = str(error)
-    if _PASSING.search(text) is None:
+    said = _PLACES.sub("", text.replace(str(path.absolute()), "").replace(str(path), ""))
+    if _PASSING.search(said) is None and (isinstance(error, _OTHER_TABLES) or _BROKEN.search(said)):
         return _damaged(path, text)
     holder = re.search(r"PID (\d+)", text)
     if "Could not set lock" in text:
@@ -104,7 +128,10 @@ def explained(path: Path, error: duckdb.Error) -> StoreUnavailable:
 
 
 def _check_file(path: Path) -> None:
-    """Raise StoreDamaged for what is no DuckDB file at all."""
+    """Raise StoreDamaged for what is no DuckDB file at all, StoreUnavailable for one that is set aside just now."""
+    if not path.exists() and recovery_journal(path).exists():
+        words = f"the store {path} was set aside, and the new one is not filled yet; `opswatch run` goes on with it"
+        raise StoreUnavailable(words, field="data_dir", value=str(path))
     marker = damage_marker(path)
     if marker.exists():
         raise _damaged(path, marker.read_text(encoding="utf-8", errors="replace") or "it was found damaged")

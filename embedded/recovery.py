@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +20,18 @@ import duckdb
 
 from embedded.archive import Archive
 from embedded.day_marks import NANOSECONDS_PER_DAY
-from embedded.engine import EngineOptions, damage_marker, open_engine
+from embedded.engine import EngineOptions, damage_marker, is_lacking, open_engine
 from embedded.rollup_sql import LEVEL_STEPS
+from embedded.set_aside import (
+    Begun,
+    free_name,
+    log_of,
+    read_journal,
+    remove_journal,
+    set_log_aside,
+    sync,
+    write_journal,
+)
 from embedded.sql import RAW_TABLE, TABLES, WIDE_TABLES, text_literal
 from telemetry.errors import StoreDamaged, StoreUnavailable
 from telemetry.times import from_datetime, to_datetime
@@ -28,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 _LINKED = ".salvage"  # a second name of a damaged file, beside which the good part of its log is put
 _BROKEN_ENTRY = re.compile(r"entry at byte position ([0-9]+)")
+# What is said, in these classes, when the file that is written fails; and sometimes when one that is read does.
+_OF_NEW_FILE = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.TransactionException)
 _TABLES = (*TABLES.values(), *WIDE_TABLES.values())
 
 
@@ -62,15 +76,48 @@ class Recovery:
     now: datetime
 
 
-def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: StoreDamaged | None) -> None:
-    """Put a new store in the place of a damaged one, or of one that is not there, filled as far as can be.
+def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: StoreDamaged) -> None:
+    """Put a new store in the place of a damaged one, filled as far as can be. Raises StoreUnavailable.
 
-    The new file takes its place when it is whole: whoever is killed in between begins again. Raises StoreUnavailable.
+    Whoever is killed at any moment, or has no room, loses nothing: the next start goes on by the journal (`resume`).
     """
-    aside = _set_aside(path, recovery.now) if damage is not None else None
+    begun = Begun(free_name(path, recovery.now), damage.reason)
+    with _told(path, begun):
+        write_journal(path, begun)
+        # The file first: as long as it is in its place nothing has happened, and its log is in its place too.
+        path.rename(begun.aside)
+        sync(path.parent)
+    logger.error("the store is damaged; set aside", extra={"path": str(begun.aside)})
+    _fill_place(path, options, recovery, begun)
+
+
+def resume(path: Path, options: EngineOptions, recovery: Recovery) -> None:
+    """Before a store is opened: end what an earlier start has begun, and fill one that is not there.
+
+    Raises StoreUnavailable.
+    """
+    with _told(path, None):
+        begun = read_journal(path)
+        if path.exists():
+            if begun is not None:
+                remove_journal(path, was_damaged=begun.aside.exists())
+            return
+        if begun is None:  # what is left of one that somebody has taken away
+            damage_marker(path).unlink(missing_ok=True)
+            set_log_aside(path, free_name(path, recovery.now))
+    if begun is None and not recovery.archive.series_files():
+        return  # an empty one is made
+    _fill_place(path, options, recovery, begun)
+
+
+def _fill_place(path: Path, options: EngineOptions, recovery: Recovery, begun: Begun | None) -> None:
+    """Nothing is at `path`: fill a new file beside it, and put it there when it is whole and on the disk."""
     new = path.with_name(path.name + ".new")
-    try:
-        for leftover in (new, _log_of(new)):
+    with _told(path, begun):
+        aside = begun.aside if begun is not None and begun.aside.exists() else None
+        if begun is not None:
+            set_log_aside(path, begun.aside)
+        for leftover in (new, log_of(new)):
             leftover.unlink(missing_ok=True)
         with_files = EngineOptions(options.memory_limit, options.threads, (recovery.archive.folder, path.parent))
         connection = open_engine(new, with_files)
@@ -78,21 +125,45 @@ def recover(path: Path, options: EngineOptions, recovery: Recovery, damage: Stor
             filled = _Filling(connection, recovery.archive, aside)
             filled.fill()
             missing = filled.missing(recovery.now)
-            reason = "its file was not there" if damage is None else damage.reason
+            reason = "its file was not there" if begun is None else begun.reason
             _keep_missing(connection, missing, reason + filled.late_words(), aside)
-            _keep_progress(connection)
+            filled.keep_progress()
+            # Closing does this as well, but says nothing when it fails: everything would stay in a log that is not
+            # put in place.
+            connection.execute("DETACH DATABASE IF EXISTS damaged")
+            connection.execute("CHECKPOINT")
         finally:
             connection.close()
-            _remove_link(aside)
+            if begun is not None:
+                _remove_link(begun.aside)
+        if log_of(new).exists() and log_of(new).stat().st_size:
+            raise StoreUnavailable(f"{log_of(new)} could not be written into its file")
+        sync(new)
         new.replace(path)
-    except (OSError, duckdb.Error) as error:
-        raise StoreUnavailable(f"no new store can be made at {path}: {error}", value=str(path)) from error
+        sync(path.parent)
+        log_of(new).unlink(missing_ok=True)
+        if begun is not None:
+            remove_journal(path, was_damaged=True)
     if missing:
         start, stop = missing[0][0], missing[-1][1]
         logger.error(
             "the store was lost and is filled again; samples of a period are missing",
             extra={"path": str(aside or path), "start": _words(start), "stop": _words(stop)},
         )
+
+
+@contextmanager
+def _told(path: Path, begun: Begun | None) -> Iterator[None]:
+    """Whatever stops it, as StoreUnavailable with the way out."""
+    try:
+        yield
+    except (OSError, duckdb.Error, StoreUnavailable) as error:
+        words = f"no new store can be made at {path}: {error}"
+        if begun is not None:
+            words += f". Nothing is lost by this: the next start reads {begun.aside.name} again"
+        if is_lacking(str(error)):
+            words += f"; make room first (df -h {path.parent})"
+        raise StoreUnavailable(words, field="data_dir", value=str(path)) from error
 
 
 def missing_periods(connection: duckdb.DuckDBPyConnection) -> tuple[MissingPeriod, ...]:
@@ -160,23 +231,24 @@ class _Filling:
         return f"; lost is also what came after {since:%Y-%m-%d %H:%M} UTC for earlier days"
 
     def _attach(self, aside: Path) -> bool:
-        fault, log = self._fault_of(aside), _log_of(aside)
+        fault, log = self._fault_of(aside), log_of(aside)
         if fault is None or not log.exists():
             return fault is None
         # The log alone may be broken: what was committed before the broken entry is good, and so is the file itself.
         self._lost_tail = True
         linked = aside.with_name(aside.name + _LINKED)
         place = _BROKEN_ENTRY.search(fault)
+        _remove_link(aside)  # of a start that was killed
         try:
             os.link(aside, linked)
-            if place is not None:
-                with _log_of(linked).open("wb") as cut, log.open("rb") as whole:
-                    cut.write(whole.read(int(place[1])))
-        except OSError:
-            return False
+        except OSError:  # a file system without links
+            shutil.copyfile(aside, linked)
+        if place is not None:
+            with log_of(linked).open("wb") as cut, log.open("rb") as whole:
+                cut.write(whole.read(int(place[1])))
         if place is not None and self._fault_of(linked) is None:
             return True
-        _log_of(linked).unlink(missing_ok=True)
+        log_of(linked).unlink(missing_ok=True)
         return self._fault_of(linked) is None
 
     def _fault_of(self, file: Path) -> str | None:
@@ -186,6 +258,8 @@ class _Filling:
             self._connection.execute(f"ATTACH {text_literal(str(file.absolute()))} AS damaged (READ_ONLY)")
             self._connection.execute("SELECT count(*) FROM damaged.main.series")
         except duckdb.Error as error:
+            if is_lacking(str(error)):
+                raise
             return str(error)
         return None
 
@@ -199,7 +273,9 @@ class _Filling:
         try:
             days = f"SELECT DISTINCT ts // {NANOSECONDS_PER_DAY} FROM damaged.main.{table}"
             return [day for (day,) in self._connection.execute(days).fetchall()]
-        except duckdb.Error:
+        except duckdb.Error as error:
+            if is_lacking(str(error)):
+                raise
             self._unknown_days = self._unknown_days or table == RAW_TABLE
             return ()
 
@@ -207,36 +283,49 @@ class _Filling:
         try:
             self._connection.execute(f"INSERT INTO {table} SELECT * FROM {source}")
         except duckdb.Error as error:
+            # A part that is lost is told as missing for good: it must be the source that is broken, not the new file.
+            if is_lacking(str(error)) or (isinstance(error, _OF_NEW_FILE) and self._can_be_read(source)):
+                raise
             logger.warning("a part cannot be read", extra={"path": source[:200], "reason": str(error)[:200]})
             return False
         return True
 
+    def _can_be_read(self, source: str) -> bool:
+        try:
+            self._connection.execute(f"SELECT bit_xor(hash(part)) FROM (SELECT * FROM {source}) AS part").fetchall()
+        except duckdb.Error:
+            return False
+        return True
 
-def _set_aside(path: Path, now: datetime) -> Path:
-    aside = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.broken-{now:%Y%m%dT%H%M%SZ}-{number}")
-    logger.error("the store is damaged; set aside", extra={"path": str(aside)})
-    log = _log_of(path)
-    if log.exists():
-        log.rename(_log_of(aside))
-    path.rename(aside)
-    damage_marker(path).unlink(missing_ok=True)
-    return aside
+    def keep_progress(self) -> None:
+        """How far the levels are, and from when on each table is whole; with what the damaged file says of it.
+
+        Where a level differs from its samples, the reconciler's comparison finds it.
+        """
+        for level, table in WIDE_TABLES.items():
+            row = self._connection.execute(f"SELECT max(ts) FROM {table}").fetchone()
+            if row and row[0] is not None:
+                until = row[0] + LEVEL_STEPS[level]
+                self._connection.execute(f"INSERT INTO rollup_level VALUES ('{level}', {until})")
+        if self._readable:
+            self._insert("missing_period", "(SELECT DISTINCT * FROM damaged.main.missing_period)")
+            # One of a level that is not made so far is made in its turn.
+            made = "damaged.main.rollup_stale JOIN rollup_level USING (level) WHERE ts < until"
+            self._insert("rollup_stale", f"(SELECT DISTINCT level, ts FROM {made})")
+            self._insert("kept", "(SELECT table_name, max(since) FROM damaged.main.kept GROUP BY 1)")
+        for table in _TABLES:
+            # Of a day that was half deleted its first sample tells where the rest begins: what was made of the other
+            # half must not be compared with samples that are no more.
+            self._connection.execute(
+                f"INSERT INTO kept SELECT '{table}', min(ts) FROM {table} HAVING count(*) > 0"
+                f" AND '{table}' NOT IN (SELECT table_name FROM kept)"
+            )
 
 
-def _log_of(file: Path) -> Path:
-    """Where DuckDB writes what is committed and not yet in the file."""
-    return file.with_name(file.name + ".wal")
-
-
-def _remove_link(aside: Path | None) -> None:
-    if aside is not None:
-        linked = aside.with_name(aside.name + _LINKED)
-        for one in (linked, _log_of(linked)):
-            one.unlink(missing_ok=True)
+def _remove_link(aside: Path) -> None:
+    linked = aside.with_name(aside.name + _LINKED)
+    for one in (linked, log_of(linked)):
+        one.unlink(missing_ok=True)
 
 
 def _keep_missing(
@@ -246,20 +335,6 @@ def _keep_missing(
         connection.execute(
             "INSERT INTO missing_period VALUES (?, ?, ?, ?)", [start, stop, reason[:500], aside.name if aside else ""]
         )
-
-
-def _keep_progress(connection: duckdb.DuckDBPyConnection) -> None:
-    """How far the levels are; where one differs from its samples, the reconciler's comparison finds it."""
-    for level, table in WIDE_TABLES.items():
-        row = connection.execute(f"SELECT max(ts) FROM {table}").fetchone()
-        if row and row[0] is not None:
-            until = row[0] + LEVEL_STEPS[level]
-            connection.execute(f"INSERT INTO rollup_level VALUES ('{level}', {until})")
-    for table in _TABLES:
-        row = connection.execute(f"SELECT min(ts) FROM {table}").fetchone()
-        if row and row[0] is not None:
-            since = row[0] // NANOSECONDS_PER_DAY * NANOSECONDS_PER_DAY
-            connection.execute(f"INSERT INTO kept VALUES ('{table}', {since})")
 
 
 def _parquet(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -58,5 +59,6 @@ def bring_forward(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute(f"INSERT INTO schema_version VALUES ({SCHEMA_VERSION})")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        with suppress(duckdb.TransactionException):  # the engine has rolled back already
+            connection.execute("ROLLBACK")
         raise

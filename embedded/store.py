@@ -22,7 +22,7 @@ from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt,
 from embedded.export import ExportQuestion, prepare_export, remove_leftovers
 from embedded.reader import QueryRunner
 from embedded.reader_pool import ReaderPool
-from embedded.recovery import MissingPeriod, Recovery, missing_periods, recover
+from embedded.recovery import MissingPeriod, Recovery, missing_periods, recover, resume
 from embedded.retention import ages, closed_days, closed_unsorted_days, delete_expired, sort_day
 from embedded.rollup import DAY, Reconciler, RollupLedger
 from embedded.selection import SeriesIndex
@@ -126,8 +126,7 @@ class EmbeddedStore:
         if options.archive is None or now is None:
             return cls(path, options, registry)
         recovery = Recovery(options.archive, now)
-        if not path.exists() and options.archive.series_files():
-            recover(path, options.engine, recovery, None)
+        resume(path, options.engine, recovery)
         try:
             return cls(path, options, registry)
         except StoreDamaged as damage:

@@ -15,11 +15,12 @@ import duckdb
 import pytest
 
 from embedded.archive import Archive
-from embedded.engine import EngineOptions, damage_marker
+from embedded.engine import EngineOptions, damage_marker, fault_of, open_engine, recovery_journal
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
+from telemetry.rollup import LEVELS
 from telemetry.series import Function, Raw, SeriesQuery, Window
 from telemetry.times import from_datetime
 
@@ -307,15 +308,137 @@ async def test_a_file_that_another_process_holds_is_left_alone(tmp_path: Path) -
     assert list(tmp_path.glob("*.broken-*")) == []
 
 
-async def test_a_start_that_is_killed_while_it_fills_begins_again(tmp_path: Path) -> None:
-    """The new file takes its place when it is whole."""
+def noted_as_damaged(folder: Path) -> None:
+    damage_marker(folder / "metrics.duckdb").write_text("a block is broken")
+
+
+def with_a_broken_log(folder: Path) -> None:
+    log = folder / "metrics.duckdb.wal"
+    content = bytearray(log.read_bytes())
+    # A length that is wrong would make it a log that ends there; among values there are no zeros.
+    place = next(place for place in range(len(content) // 2, len(content)) if 0 not in content[place - 5 : place + 5])
+    content[place] ^= 0xFF
+    log.write_bytes(content)
+
+
+def taken_away(folder: Path) -> None:
+    (folder / "metrics.duckdb").unlink()
+
+
+def victim(*arguments: str) -> str:
+    command = [sys.executable, "-m", "tests.embedded.recovery_victim", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return result.stdout.strip() or result.stderr
+
+
+def periods(store: EmbeddedStore) -> list[tuple[datetime | None, datetime, str]]:
+    return [(one.start, one.stop, one.file) for one in store.missing_periods]
+
+
+def set_aside(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("metrics.duckdb*.broken-*")}
+
+
+async def prepared(folder: Path, damage: Callable[[Path], None]) -> Path:
+    """A small store as a kill leaves it, samples of two days in the file, one in the archive, some in the log alone."""
+    async with opened(folder / "old") as store:
+        await store.write([minute(number) for number in range(0, 2_880, 30)])
+        await store.roll_up(NOON)
+        await store.snapshot_closed_days(FIRST + timedelta(days=1, hours=12))
+    await copy_as_if_killed(folder / "old", folder / "damaged")
+    damage(folder / "damaged")
+    return folder / "damaged"
+
+
+@pytest.mark.parametrize("damage", [noted_as_damaged, with_a_broken_log, taken_away])
+async def test_a_start_that_is_killed_anywhere_loses_nothing(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    """SIGKILL before each change of a file and each statement, and again in the start after it: the next one has the
+    samples, the missing period and the files that were set aside of a start that nobody disturbs."""
+    damaged = await prepared(tmp_path, damage)
+    before = {path.name: path.read_bytes() for path in damaged.glob("metrics.duckdb*")}
+    deaths = int(victim("kill", str(damaged), str(tmp_path)))
+    async with opened(tmp_path / str(deaths + 1)) as store:
+        expected, missing = await values(store), periods(store)
+    aside = set_aside(tmp_path / str(deaths + 1))
+
+    assert deaths > 30
+    assert len(expected["a"]) >= 48
+    for number in range(1, deaths + 1):
+        folder = tmp_path / str(number)
+        async with opened(folder) as store:
+            assert await values(store) == expected, number
+            assert periods(store) == missing, number
+        assert set_aside(folder) == aside, number
+        assert {path.name for path in folder.iterdir()} == {"archive", "metrics.duckdb", *aside}, number
+    assert sorted(aside.values()) == sorted(
+        content for name, content in before.items() if name in ("metrics.duckdb", "metrics.duckdb.wal")
+    )
+
+
+@pytest.mark.parametrize("limit", [0, 10_000, 300_000, 600_000])
+async def test_a_start_without_room_says_so_and_the_next_one_has_everything(tmp_path: Path, limit: int) -> None:
+    """A disk that is full at any size of the new file: no store is opened with less, and nothing is told as missing."""
     await fill(tmp_path)
+    noted_as_damaged(tmp_path)
+    said = victim("full", str(tmp_path), str(limit))
+    again = victim("full", str(tmp_path), str(limit))
+    async with opened(tmp_path) as store:
+        assert await values(store) == {host: list(range(3 * 1_440 + 720)) for host in ("a", "b")}
+        assert store.missing_periods == ()
+
+    assert said.startswith("StoreUnavailable no new store can be made at")
+    assert f"make room first (df -h {tmp_path})" in said
+    assert again == said
+    assert len(set_aside(tmp_path)) == 1
+
+
+async def test_a_store_that_is_being_filled_is_not_opened_empty_meanwhile(tmp_path: Path) -> None:
+    """By a command that does not go on with it: an empty file would take the place, and what was set aside be lost."""
+    await fill(tmp_path)
+    noted_as_damaged(tmp_path)
+    victim("full", str(tmp_path), "300000")
+    with pytest.raises(StoreUnavailable, match="was set aside, and the new one is not filled yet"):
+        open_engine(tmp_path / "metrics.duckdb", EngineOptions())
+    assert "is not filled yet" in fault_of(tmp_path / "metrics.duckdb")
+    assert not (tmp_path / "metrics.duckdb").exists()
+
+
+async def test_a_backup_put_in_the_place_of_a_store_that_is_being_filled_is_opened(tmp_path: Path) -> None:
+    """Whoever restores it does not have it set aside in its turn."""
+    await fill(tmp_path)
+    backup = (tmp_path / "metrics.duckdb").read_bytes()
+    noted_as_damaged(tmp_path)
+    victim("full", str(tmp_path), "300000")
+    (tmp_path / "metrics.duckdb").write_bytes(backup)
+    async with opened(tmp_path) as store:
+        assert len((await values(store))["a"]) == 3 * 1_440 + 720
+
+    assert len(set_aside(tmp_path)) == 1
+    assert not list(tmp_path.glob("*.recovery"))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"aside": "", "reason": ""}', b'{"aside": 1}'])
+async def test_a_journal_that_is_none_is_named_with_the_way_out(tmp_path: Path, content: bytes) -> None:
+    """It would say which file was set aside; nothing is changed."""
+    await fill(tmp_path)
+    recovery_journal(tmp_path / "metrics.duckdb").write_bytes(content)
+    with pytest.raises(StoreUnavailable, match=r"metrics\.duckdb\.recovery cannot be read; delete it, and when"):
+        async with opened(tmp_path):
+            pass
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "metrics.duckdb", "metrics.duckdb.recovery"]
+
+
+async def test_a_lone_log_is_not_read_into_the_store_that_is_filled_again(tmp_path: Path) -> None:
+    """It belongs to a file that somebody took away; it is set aside."""
+    await fill(tmp_path)
+    log = b"some log"
     (tmp_path / "metrics.duckdb").unlink()
-    (tmp_path / "metrics.duckdb.new").write_bytes(b"half of a store")
+    (tmp_path / "metrics.duckdb.wal").write_bytes(log)
     async with opened(tmp_path) as store:
         assert len((await values(store))["a"]) == 3 * 1_440
 
-    assert not (tmp_path / "metrics.duckdb.new").exists()
+    assert set_aside(tmp_path) == {f"metrics.duckdb.broken-{NOON:%Y%m%dT%H%M%SZ}.wal": log}
 
 
 async def test_a_lone_log_of_a_store_that_is_gone_does_no_harm(tmp_path: Path) -> None:
@@ -324,6 +447,57 @@ async def test_a_lone_log_of_a_store_that_is_gone_does_no_harm(tmp_path: Path) -
     async with opened(tmp_path) as store:
         await store.write([minute(1)])
         assert await values(store) == {"a": [1]}
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["readable", "from snapshots"])
+async def test_what_was_made_of_a_day_that_is_half_deleted_stays(tmp_path: Path, readable: bool) -> None:
+    """The samples of a week are kept, so its first day is cut; its windows are not compared with what is gone."""
+    now = FIRST + timedelta(days=7, hours=20)
+    async with opened(tmp_path, now) as store:
+        await store.write([minute(number) for number in range(0, 7 * 1_440, 2)])
+        await store.roll_up(now)
+        await store.delete_expired(now)  # samples before 20:00
+        await store.snapshot_closed_days(now)
+        before = await hourly_counts(store)
+    noted_as_damaged(tmp_path)
+    if not readable:
+        behead(tmp_path / "metrics.duckdb")
+    async with opened(tmp_path, now) as store:
+        assert await store.check_rollups(FIRST, FIRST + timedelta(days=1)) == 0
+        await store.roll_up(now)
+        assert await hourly_counts(store) == before
+
+    assert before == [30] * 24
+
+
+async def hourly_counts(store: EmbeddedStore) -> list[float]:
+    answer = await store.read(SeriesQuery("net", (), START, START + DAY, Window(HOUR, (Function.COUNT,))))
+    return list(answer.series[0].values)  # type: ignore[arg-type]
+
+
+async def test_a_store_that_is_damaged_again_keeps_what_was_noted_in_it(tmp_path: Path) -> None:
+    """Periods that were lost before, windows that late samples touched, from when on its tables are whole."""
+    await fill(tmp_path)
+    behead(tmp_path / "metrics.duckdb")
+    later = NOON + timedelta(hours=6)
+    async with opened(tmp_path, later) as store:
+        await store.write([minute(100, "late")])
+        first, late, kept = store.missing_periods, stale(store), store._rollups.kept_since("rollup_5m")
+    noted_as_damaged(tmp_path)
+    async with opened(tmp_path, later) as store:
+        assert store.missing_periods == first
+        assert stale(store) == late
+        assert store._rollups.kept_since("rollup_5m") == kept
+        await store.roll_up(later)
+        hours = await store.read(SeriesQuery("net", (), START, START + 2 * HOUR, Window(HOUR, (Function.COUNT,))))
+
+    assert len(first) == 1
+    assert all(late)
+    assert [list(one.values) for one in hours.series if dict(one.series.tags)["host"] == "late"] == [[None, 1]]
+
+
+def stale(store: EmbeddedStore) -> list[frozenset[int]]:
+    return [store._rollups.stale(level) for level in LEVELS]
 
 
 # Snapshots

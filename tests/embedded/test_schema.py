@@ -1,16 +1,18 @@
 """The version of a store's file: older ones get what they lack, later ones are refused and stay where they are."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from embedded.engine import EngineOptions, open_engine
+from embedded.engine import EngineOptions, explained, is_corrupt, open_engine
 from embedded.schema import SCHEMA_VERSION, STEPS, schema_version
 from embedded.store import EmbeddedOptions, EmbeddedStore
-from telemetry.errors import StoreUnavailable
+from telemetry.errors import StoreDamaged, StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from tests.collector.doubles import START
@@ -51,6 +53,79 @@ def test_a_later_file_is_refused_naming_both_and_is_not_set_aside(tmp_path: Path
     with pytest.raises(StoreUnavailable, match=f"has version 99, .* this one knows version {SCHEMA_VERSION}"):
         open_engine(path, EngineOptions())
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.duckdb"]
+
+
+def bring_forward_with_a_limit(path: Path, limit: int) -> str:
+    """In a process whose files may have so many bytes; what opening says."""
+    script = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from embedded.engine import EngineOptions, open_engine\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
+        "try: open_engine(Path(sys.argv[1]), EngineOptions())\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    command = [sys.executable, "-c", script, str(path), str(limit)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_an_older_file_for_which_there_is_no_room_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    """It cannot be brought forward as long as the disk is full or a quota is used up, and is as good as before."""
+    path = made(tmp_path / "metrics.duckdb", (*STEPS[0], "INSERT INTO raw SELECT range, 1, 1.0, NULL FROM range(1000)"))
+    said = bring_forward_with_a_limit(path, 1_000)
+    connection = open_engine(path, EngineOptions())
+    rows = connection.execute("SELECT count(*) FROM raw").fetchone()
+    connection.close()
+
+    assert said.startswith("StoreUnavailable")
+    assert "File too large" in said
+    assert rows == (1_000,)
+
+
+PASSING = [
+    'IO Error: Could not write file "/d/m.duckdb.wal": Disk quota exceeded',
+    'IO Error: Could not write file "/d/m.duckdb": No space left on device',
+    'TransactionContext Error: Failed to commit: Could not write file "/d/m.duckdb.wal": File too large',
+    'Failure while replaying WAL file "/d/m.duckdb.wal": Could not write file "/d/m.duckdb": File too large',
+    'IO Error: Cannot open file "/d/m.duckdb": Cannot allocate memory',
+    "Out of Memory Error: could not allocate block of size 256.0 KiB",
+    'IO Error: Cannot open file "/d/m.duckdb": Too many open files',
+    "IO Error: something that nobody has seen yet",
+]
+BROKEN = [
+    "Corrupt database file: computed checksum 1 does not match stored checksum 2 in block at location 8192",
+    'IO Error: Could not read enough bytes from file "/d/m.duckdb": attempted to read 8 bytes from location 8',
+    'IO Error: The file "/d/m.duckdb" exists, but it is not a valid DuckDB database file!',
+    'Failure while replaying WAL file "/d/m.duckdb.wal": Invalid WAL entry type 77 - corrupt WAL?',
+    "IO Error: WAL does not match database file.",
+    "Serialization Error: Failed to deserialize: expected end of object",
+]
+
+
+@pytest.mark.parametrize("folder", ["d", "corrupt checksum/it's", 'no space left"file too large'])
+def test_only_what_says_that_the_file_is_broken_has_it_set_aside(folder: str) -> None:
+    """Whatever the machine lacks, or nobody has seen yet, says nothing about it; nor does the name of its folder."""
+    path = Path("/srv") / folder / "m.duckdb"
+    for text in PASSING:
+        assert type(explained(path, duckdb.Error(text.replace("/d/m.duckdb", str(path))))) is StoreUnavailable, text
+    for text in BROKEN:
+        assert type(explained(path, duckdb.Error(text.replace("/d/m.duckdb", str(path))))) is StoreDamaged, text
+
+
+def test_the_name_of_a_folder_is_no_damage_of_an_open_store() -> None:
+    """Whoever keeps the data in .../checksum/ does not lose the store to the first query that is refused."""
+    assert not is_corrupt('Permission Error: Cannot access file "/srv/checksum/corrupt data/x.csv"')
+    assert not is_corrupt("Cannot write /srv/checksum/x.csv")
+    assert is_corrupt(BROKEN[0])
+    assert is_corrupt(BROKEN[1].replace("/d/", "/srv/checksum/"))
+
+
+def test_a_database_with_our_tables_and_other_columns_is_somebody_elses(tmp_path: Path) -> None:
+    """It is set aside like any that is not ours."""
+    tables = ("series", "raw", "events", '"self"', "sorted_day")
+    path = made(tmp_path / "metrics.duckdb", tuple(f"CREATE TABLE {table} (name VARCHAR)" for table in tables))
+    with pytest.raises(StoreDamaged, match="cannot be opened: Binder Error"):
+        EmbeddedStore(path, EmbeddedOptions(), BUILT_IN)
 
 
 @pytest.fixture
