@@ -283,7 +283,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(duckdb.TransactionException):  # the engine has rolled back already
+        with suppress(duckdb.Error):  # the engine has rolled back already, or died: what it said first counts
             connection.execute("ROLLBACK")
         raise
 

@@ -226,8 +226,9 @@ class BatchWriter:
     def _roll_back(self) -> None:
         # The marks stay as they are: too high is safe. Series that were never committed must be forgotten.
         for appender in (*self._appenders.values(), self._late_appender):
-            appender.clear()
-        with suppress(duckdb.TransactionException):  # BEGIN itself failed, or the engine has rolled back already
+            with suppress(duckdb.Error):  # the engine may have died
+                appender.clear()
+        with suppress(duckdb.Error):  # BEGIN itself failed, or the engine has rolled back already
             self._connection.execute("ROLLBACK")
         for _, _, name, _, key in self._created:
             del self._series[key][name]
