@@ -20,15 +20,16 @@ import duckdb
 
 from embedded.archive import Archive
 from embedded.copy import copy_store
-from embedded.day_marks import DayMarks, Mark
+from embedded.day_marks import DayMarks
 from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine
 from embedded.export import ExportQuestion, prepare_export, remove_leftovers
 from embedded.reader import QueryRunner
 from embedded.reader_pool import ReaderPool
 from embedded.recovery import MissingPeriod, Recovery, missing_periods, recover
-from embedded.retention import ages, closed_days, closed_unsorted_days, delete_expired, sort_day
+from embedded.retention import ages, closed_unsorted_days, delete_expired, sort_day
 from embedded.rollup import DAY, Reconciler, RollupLedger
 from embedded.selection import SeriesIndex
+from embedded.snapshots import Snapshots
 from embedded.sql import TABLES, WIDE_TABLES
 from embedded.status import LevelStatus, StoreStatistics
 from embedded.writer import BatchWriter
@@ -67,7 +68,9 @@ class EmbeddedStore:
     def __init__(self, path: Path, options: EmbeddedOptions, registry: Registry) -> None:
         self._path = path
         self._options = options
-        self._archive = options.archive
+        self._snapshots: Snapshots | None = None
+        if options.archive is not None:
+            self._snapshots = Snapshots(options.archive, self._in_writer, self._pool, lambda: self._marks)
         self._registry = registry
         # The engine is opened anew when it has died: each has a number, and what one says is not held against the next.
         self._number, self._dead = 0, -1
@@ -196,23 +199,9 @@ class EmbeddedStore:
 
         The copy runs beside writers and readers. Raises StoreUnavailable.
         """
-        archive = self._archive
-        if archive is None:
+        if self._snapshots is None:
             return 0
-        written = 0
-        for table, before in self._whole_days(now).items():
-            days = await (await self._pool()).with_cursor(partial(closed_days, table=table, before=before))
-            there = archive.days(table)
-            for day in days:
-                if day not in self._marks.days(Mark.ARCHIVED, table) or day not in there:
-                    # The mark first: a row that comes while the copy is made takes it away again.
-                    await self._in_writer(partial(self._mark_archived, table, day))
-                    await (await self._pool()).with_cursor(partial(archive.write_day, table=table, day=day))
-                    written += 1
-            oldest = from_datetime(now - self._age(table)) // DAY
-            await asyncio.to_thread(archive.delete_before, table, oldest)
-        await (await self._pool()).with_cursor(lambda cursor: archive.write_series(cursor, now))
-        return written
+        return await self._snapshots.write(now, self._whole_days(now), ages(self._options.retention))
 
     def _whole_days(self, now: datetime) -> dict[str, int]:
         """Of each table the first day that is not over yet, or not made yet."""
@@ -221,14 +210,6 @@ class EmbeddedStore:
         for level in LEVELS:
             days[WIDE_TABLES[level.name]] = min(over, (self._rollups.until(level) or 0) // DAY)
         return days
-
-    def _age(self, table: str) -> timedelta:
-        return ages(self._options.retention)[table]
-
-    def _mark_archived(self, table: str, day: int) -> None:
-        if day not in self._marks.days(Mark.ARCHIVED, table):
-            self._marks.put(Mark.ARCHIVED, table, day)
-            self._marks.note(Mark.ARCHIVED, table, day)
 
     async def roll_up(self, now: datetime) -> None:
         """Make every window of every level that is due, and again those that late samples touched.
