@@ -13,7 +13,7 @@ from embedded.archive import Archive
 from embedded.day_marks import NANOSECONDS_PER_DAY, DayMarks, Mark
 from embedded.reader_pool import ReaderPool
 from embedded.retention import closed_days
-from telemetry.errors import StoreUnavailable
+from telemetry.errors import QueryTooLarge, StoreUnavailable
 from telemetry.times import from_datetime
 
 
@@ -41,6 +41,8 @@ class Snapshots:
             return await self._write(now, whole, ages)
         except OSError as error:
             raise StoreUnavailable(f"the archive cannot be written: {error.strerror or error}") from error
+        except QueryTooLarge as error:
+            raise StoreUnavailable(f"the archive cannot be written: {error.message}") from error
 
     async def _write(self, now: datetime, whole: Mapping[str, int], ages: Mapping[str, timedelta]) -> int:
         written = 0
