@@ -99,6 +99,8 @@ class BatchWriter:
         for table in (*WIDE_TABLES.values(), *TABLES.values()):
             marks.update(self._connection.execute(f"SELECT series_id, max(ts) FROM {table} GROUP BY 1").fetchall())
         rows = []
+        # A store that was filled again may have rows of series whose names are lost: nobody else is to get those.
+        self._next_identifier = max(marks, default=0) + 1
         for row in self._connection.execute("SELECT series_id, measurement, field, tags FROM series").fetchall():
             self._next_identifier = max(self._next_identifier, row[0] + 1)
             if row[0] in marks:

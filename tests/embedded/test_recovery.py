@@ -388,6 +388,37 @@ async def test_a_row_that_comes_while_its_day_is_copied_has_the_day_written_agai
         assert await rows_of(file) == 2 * 1_440 + 20
 
 
+async def test_rows_of_a_series_whose_name_is_lost_are_given_to_no_other(tmp_path: Path) -> None:
+    """The days have them, the newest readable list of names has not: the next series gets a number of its own."""
+    await fill(tmp_path)
+    names = tmp_path / "archive" / "metrics" / "series" / "2026-11-23.parquet"
+    before = names.read_bytes()
+    async with opened(tmp_path) as store:
+        await store.write([minute(1_441, "lost")])
+        await store.snapshot_closed_days(NOON)
+    names.write_bytes(before)
+    (tmp_path / "metrics.duckdb").unlink()
+    async with opened(tmp_path) as store:
+        await store.write([minute(4_000, "new")])
+        found = await values(store)
+
+    assert found["new"] == [4_000]
+    assert set(found) == {"a", "b", "new"}
+
+
+async def test_names_are_in_the_archive_before_the_days_that_need_them(tmp_path: Path) -> None:
+    """A round of snapshots that is cut off leaves no rows that nobody can name."""
+    await fill(tmp_path)
+    folder = tmp_path / "archive" / "metrics"
+    async with opened(tmp_path) as store:
+        await store.write([minute(1_441, "late")])
+        (folder / "raw" / ".2026-11-21.parquet.tmp").mkdir()  # nothing can be written there
+        with pytest.raises(StoreUnavailable):
+            await store.snapshot_closed_days(NOON)
+
+    assert await rows_of(folder / "series" / "2026-11-23.parquet") == 3
+
+
 async def rows_of(file: Path) -> int:
     ((count,),) = await asyncio.to_thread(lambda: duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchall())
     return int(count)
