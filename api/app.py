@@ -8,6 +8,7 @@ from aiohttp import web
 
 from api.answer_bodies import ANSWER_BODIES, AnswerBodies
 from api.doors import Doors
+from api.export import EXPORTS_UNDER_WAY, ExportsUnderWay
 from api.gate import FAILURES, ROUTES, FailureLimits, add_headers, gate
 from api.health import SYSTEM_HEALTH, SystemHealthCache
 from api.keys import DOORS
@@ -31,6 +32,7 @@ def build_app(doors: Doors) -> web.Application:
     app[ANSWER_BODIES] = AnswerBodies(series_body, doors.clock.monotonic)
     app[BROADCASTER] = Broadcaster(app)
     app[BODIES] = BodiesInMemory()
+    app[EXPORTS_UNDER_WAY] = ExportsUnderWay()
     app[REPORTS_AT_ONCE] = asyncio.Semaphore(AT_ONCE)
     app[DOCUMENTED] = Documented(ROUTE_TABLE, API_VERSION)
     routes = {}

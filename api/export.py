@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 
 from aiohttp import web
 
@@ -21,7 +21,7 @@ from api.query_parameters import SeriesRequest, series_request
 from api.services import written
 from dashboards.csv_export import columns_of, long_header, long_rows, wide_header, wide_rows
 from telemetry.errors import InvalidRequest, OpsWatchError
-from telemetry.ports import TableForm
+from telemetry.ports import TableExport, TableForm
 from telemetry.series import MAX_RAW_LIMIT, Quantile, Raw, Series, SeriesSamples, Window, quantile_label
 from telemetry.times import from_datetime
 
@@ -30,9 +30,31 @@ logger = logging.getLogger(__name__)
 _PIECE_BYTES = 256 * 1024
 _CSV = "text/csv; charset=utf-8; header=present"
 _PARQUET = "application/vnd.apache.parquet"
-_PARQUET_BYTES = 24  # on the disk per sample, generously: the engine writes the whole file before it is sent
+# On the disk per sample, generously: the engine sorts all of it there, and writes the whole file, before it is sent.
+_DISK_BYTES = {TableForm.PARQUET_LONG: 100, TableForm.PARQUET_WIDE: 180}
 SAMPLES_HEADER = "X-OpsWatch-Samples"  # how many are coming, for whoever shows progress
 LOST_HEADER = "X-OpsWatch-Lost"  # a period of which samples were lost, for whoever asked for a whole file
+
+
+class ExportsUnderWay:
+    """What those that run take of the disk, so that together they leave the reserve alone."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    @contextmanager
+    def held(self, doors: Doors, size: int) -> Iterator[None]:
+        """Room for one more export, as long as the block runs. Raises DiskLow where there is none."""
+        if size:
+            doors.disk_room.check("exports", self._bytes + size)
+        self._bytes += size
+        try:
+            yield
+        finally:
+            self._bytes -= size
+
+
+EXPORTS_UNDER_WAY: web.AppKey[ExportsUnderWay] = web.AppKey("exports_under_way", ExportsUnderWay)
 
 
 async def export_csv(request: web.Request) -> web.StreamResponse:
@@ -72,7 +94,11 @@ async def _by_engine(request: web.Request, asked: SeriesRequest, form: TableForm
     assert doors.exporter is not None
     export = await doors.exporter.prepare(asked.query, form, unlimited="limit" not in request.query)
     is_csv = form in {TableForm.CSV_LONG, TableForm.CSV_WIDE}
-    doors.disk_room.check("exports", 0 if is_csv else export.samples * _PARQUET_BYTES)
+    with request.app[EXPORTS_UNDER_WAY].held(doors, export.samples * _DISK_BYTES.get(form, 0)):
+        return await _sent(request, asked, export, is_csv=is_csv)
+
+
+async def _sent(request: web.Request, asked: SeriesRequest, export: TableExport, *, is_csv: bool) -> web.StreamResponse:
     async with aclosing(export.pieces()) as pieces:
         # The first piece before the first byte: what is wrong with the query is then still a proper error.
         piece = await anext(pieces, b"")

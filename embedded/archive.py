@@ -72,5 +72,15 @@ class Archive:
             with temporary.open("rb") as stream:
                 os.fsync(stream.fileno())
             temporary.replace(file)
+            _keep_names(file.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _keep_names(folder: Path) -> None:
+    """Whoever reads after a power cut finds the new file under its name, not the old one."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -43,6 +43,17 @@ class DayMarks:
         """Write a mark, within the caller's transaction or in one of its own; `note` it when it is committed."""
         self._connection.execute(f"INSERT INTO {mark} VALUES ('{table}', {day})")
 
+    def begin(self, mark: Mark, table: str, day: int) -> None:
+        """Note a mark that is to be put when the work is done; one that stands from earlier work is taken away."""
+        if day in self.days(mark, table):
+            self._connection.execute(f"DELETE FROM {mark} WHERE table_name = '{table}' AND day = {day}")
+        self.note(mark, table, day)
+
+    def put_if_noted(self, mark: Mark, table: str, day: int) -> None:
+        """The work is done: put the mark, in a transaction of its own, unless a row has taken it away meanwhile."""
+        if day in self.days(mark, table):
+            self.put(mark, table, day)
+
     def note(self, mark: Mark, table: str, day: int) -> None:
         self._days[mark, table] = self.days(mark, table) | {day}
         self._latest[table] = max(day, self._latest.get(table, day))

@@ -15,11 +15,15 @@ from telemetry.errors import StoreDamaged, StoreUnavailable
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """`memory_limit` as DuckDB writes it; files may be read and written below `allowed_directories` only."""
+    """`memory_limit` as DuckDB writes it; files may be read and written below `allowed_directories` only.
+
+    `spill_limit`: bytes of the disk that queries and exports together may take while they run, beyond the memory.
+    """
 
     memory_limit: str = "512MB"
     threads: int = 2
     allowed_directories: tuple[Path, ...] = ()
+    spill_limit: int = 2 * 10**9
 
 
 # What the machine lacks: it says nothing about a file that is read.
@@ -175,6 +179,7 @@ def _lock_down(path: Path, options: EngineOptions) -> tuple[str, ...]:
     folders = ", ".join(text_literal(str(folder.absolute())) for folder in options.allowed_directories)
     return (
         f"SET temp_directory = {text_literal(str(path.absolute().with_suffix('.spill')))}",
+        f"SET max_temp_directory_size = '{int(options.spill_limit)}B'",
         f"SET memory_limit = {text_literal(options.memory_limit)}",
         f"SET threads = {int(options.threads)}",
         f"SET allowed_directories = [{folders}]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -34,8 +34,9 @@ class ReaderPool:
         self._cursors: asyncio.Queue[duckdb.DuckDBPyConnection] = asyncio.Queue()
         self._streams = asyncio.Semaphore(max(1, count - 2))
         self._translated = translated
-        for _ in range(count):
-            self._cursors.put_nowait(connection.cursor())
+        self._all = [connection.cursor() for _ in range(count)]
+        for cursor in self._all:
+            self._cursors.put_nowait(cursor)
 
     async def within(self, deadline: timedelta, work: Work[T]) -> T:
         """Run with a cursor of its own, and stop the engine at the deadline. Raises QueryTimedOut."""
@@ -75,7 +76,10 @@ class ReaderPool:
 
     async def run(self, cursor: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
         """Run in a reader thread; whoever stops waiting stops the engine, and the thread is free when this returns."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except RuntimeError as error:
+            raise StoreUnavailable("the embedded store is closed, or was opened anew meanwhile: try again") from error
         try:
             result: T = await self._translated(asyncio.shield(future))
         except asyncio.CancelledError:
@@ -91,5 +95,19 @@ class ReaderPool:
     def close(self) -> None:
         """Wait for what is running; blocks."""
         self._threads.shutdown(wait=True, cancel_futures=True)
-        while not self._cursors.empty():
-            self._cursors.get_nowait().close()
+        self._close_cursors()
+
+    def stop(self) -> None:
+        """Stop what is running and close every cursor, also of those that are in the middle; blocks.
+
+        For an engine that has died: what waits is let in and hears so from it. Later runs raise StoreUnavailable.
+        """
+        for cursor in self._all:
+            with suppress(duckdb.Error):
+                cursor.interrupt()
+        self._threads.shutdown(wait=True)
+        self._close_cursors()
+
+    def _close_cursors(self) -> None:
+        for cursor in self._all:
+            cursor.close()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from embedded.day_marks import DayMarks
+from embedded.day_marks import DayMarks, Taken
 from embedded.rollup_sql import counts_that_differ, make_windows, mark_stale, oldest_from, source_table
 from embedded.sql import RAW_TABLE, WIDE_TABLES, integer_list
 from telemetry.rollup import LEVELS, RAW, Level, Standing, windows_touched
@@ -256,11 +256,16 @@ class Reconciler:
         stop = min(due, start + _CHUNK[level.name])
         if known is None and start >= due:
             return False
+        taken: Taken = []
         with transaction(self._connection):
             if start < stop:
                 for statement in make_windows(level, start, stop):
                     self._connection.execute(statement)
+                # A clock that was ahead has closed days that are now made anew.
+                days = range(start, stop + DAY, DAY)
+                taken = self._marks.take(WIDE_TABLES[level.name], start, (min(time, stop - 1) for time in days))
             self._keep_until(level, stop)
+        self._marks.forget(taken)
         self._ledger.note_made(level, stop)
         self.statistics[level.name].made_windows += (stop - start) // level.step
         return True
@@ -283,7 +288,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(duckdb.TransactionException):  # the engine has rolled back already
+        with suppress(duckdb.Error):  # the engine has rolled back already, or died: what it said first counts
             connection.execute("ROLLBACK")
         raise
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -17,18 +20,20 @@ import duckdb
 
 from embedded.archive import Archive
 from embedded.copy import copy_store
-from embedded.day_marks import DayMarks, Mark
+from embedded.day_marks import DayMarks
 from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine
 from embedded.export import ExportQuestion, prepare_export, remove_leftovers
 from embedded.reader import QueryRunner
 from embedded.reader_pool import ReaderPool
 from embedded.recovery import MissingPeriod, Recovery, missing_periods, recover, resume
-from embedded.retention import ages, closed_days, closed_unsorted_days, delete_expired, sort_day
+from embedded.retention import ages, closed_unsorted_days, delete_expired, sort_day
 from embedded.rollup import DAY, Reconciler, RollupLedger
 from embedded.selection import SeriesIndex
+from embedded.snapshots import Snapshots
 from embedded.sql import TABLES, WIDE_TABLES
+from embedded.status import LevelStatus, StoreStatistics
 from embedded.writer import BatchWriter
-from telemetry.errors import StoreDamaged, StoreUnavailable
+from telemetry.errors import QueryTooLarge, StoreDamaged, StoreUnavailable
 from telemetry.points import Point, Tags
 from telemetry.ports import DEFAULT_DEADLINE, TableExport, TableForm, WriteOutcome, WriteStatus
 from telemetry.rollup import LEVELS, Level, Retention
@@ -36,8 +41,14 @@ from telemetry.schema import Registry
 from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
 from telemetry.times import NANOSECONDS_PER_SECOND, from_datetime, to_datetime
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
+# After a failed checkpoint, and other faults of its own, the engine refuses everything until it is opened anew.
+_DEAD = re.compile(r"FATAL Error|has been invalidated")
+_SPILL_FULL = "max_temp_directory_size"
+_LONGEST_WAIT = 30.0  # seconds between two tries to open it anew
 _LATE = timedelta(hours=1)  # what comes so late is in the first snapshot of a day still
 
 
@@ -52,49 +63,31 @@ class EmbeddedOptions:
     exports: Path | None = None  # where exports put their files while they are made
 
 
-@dataclass(frozen=True, slots=True)
-class StoreStatistics:
-    """`longest_*` are since they were last taken; `file_bytes` is the file and its write-ahead log."""
-
-    written_values: int
-    queries: int
-    series: int
-    file_bytes: int
-    longest_commit_ms: float
-    longest_query_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class LevelStatus:
-    """How a rolled-up level stands; windows and failures are counted since open."""
-
-    level: str
-    until: datetime | None  # every window before it is made; None when there is none
-    lag_s: float
-    missed_windows: int
-    late_windows: int
-    made_windows: int
-    failures: int
-
-
 class EmbeddedStore:
     """Writes in one thread, reads in a few, each with a cursor of its own. Open it with `opened`."""
 
     def __init__(self, path: Path, options: EmbeddedOptions, registry: Registry) -> None:
         self._path = path
         self._options = options
-        self._connection = open_engine(path, options.engine)
-        self._archive = options.archive
+        self._snapshots: Snapshots | None = None
+        if options.archive is not None:
+            self._snapshots = Snapshots(options.archive, self._in_writer, self._pool, lambda: self._marks)
+        self._registry = registry
+        # The engine is opened anew when it has died: each has a number, and what one says is not held against the next.
+        self._number, self._dead = 0, -1
+        self._tries, self._next_try, self._last_words = 0, 0.0, ""
+        self._start()
         if options.exports is not None:
             remove_leftovers(options.exports)
         self._write_thread = ThreadPoolExecutor(1, "store-write")
-        self._registry = registry
-        self._readers = ReaderPool(self._connection, options.readers, self._translated)
+
+    def _start(self) -> None:
+        self._connection = open_engine(self._path, self._options.engine)
         try:
-            self._load(registry)
+            self._load(self._registry)
         except duckdb.Error as error:
             self._connection.close()
-            raise explained(path, error) from error
+            raise explained(self._path, error) from error
 
     def _load(self, registry: Registry) -> None:
         self._rollups = RollupLedger(self._connection)
@@ -105,6 +98,7 @@ class EmbeddedStore:
         self.missing_periods: tuple[MissingPeriod, ...] = missing_periods(self._connection)
         self._queries = QueryRunner(registry, self._rollups, index, self.missing_periods)
         self.damage = ""  # what was found broken while it was open
+        self._readers = ReaderPool(self._connection, self._options.readers, partial(self._translated, self._number))
 
     @classmethod
     @asynccontextmanager
@@ -135,7 +129,19 @@ class EmbeddedStore:
 
     async def write(self, points: Sequence[Point]) -> WriteOutcome:
         """Commit a batch as one transaction; RETRY when the engine cannot."""
-        outcome = await self._in_writer(lambda: self._writer.write(points))
+
+        def write() -> WriteOutcome:
+            outcome = self._writer.write(points)
+            if _DEAD.search(outcome.message):
+                self._dead = self._number
+            return outcome
+
+        try:
+            outcome = await self._in_writer(write)
+        except StoreUnavailable as error:
+            if not self._is_dead:
+                raise
+            return WriteOutcome(WriteStatus.RETRY, error.message)
         if outcome.status is WriteStatus.RETRY and is_corrupt(outcome.message):
             self._note_damage(outcome.message)
         return outcome
@@ -146,18 +152,21 @@ class EmbeddedStore:
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
         """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
-        return await self._readers.within(deadline, lambda cursor: self._queries.answer(cursor, query))
+        readers = await self._pool()
+        return await readers.within(deadline, lambda cursor: self._queries.answer(cursor, query))
 
     async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
         """The values asked for, sorted. Raises as `read`."""
-        return await self._readers.within(deadline, lambda cursor: self._queries.values(cursor, query))
+        readers = await self._pool()
+        return await readers.within(deadline, lambda cursor: self._queries.values(cursor, query))
 
     async def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples]]:
         """A raw query in bounded slices; see the port."""
-        async with self._readers.for_stream() as cursor:
+        readers = await self._pool()
+        async with readers.for_stream() as cursor:
             slices = self._queries.slices(cursor, query)
             try:
-                while (samples := await self._readers.run(cursor, lambda: next(slices, None))) is not None:
+                while (samples := await readers.run(cursor, lambda: next(slices, None))) is not None:
                     yield samples
             finally:
                 slices.close()
@@ -167,7 +176,7 @@ class EmbeddedStore:
         if self._options.exports is None:
             raise StoreUnavailable("this store has no folder for exports")
         return await prepare_export(
-            self._readers, self._registry, self._options.exports, ExportQuestion(query, form, unlimited=unlimited)
+            await self._pool(), self._registry, self._options.exports, ExportQuestion(query, form, unlimited=unlimited)
         )
 
     async def copy_to(self, target: Path) -> None:
@@ -175,8 +184,9 @@ class EmbeddedStore:
 
         Raises StoreUnavailable, also when too many exports are under way.
         """
-        async with self._readers.for_stream() as cursor:
-            await self._readers.run(cursor, lambda: copy_store(cursor, target))
+        readers = await self._pool()
+        async with readers.for_stream() as cursor:
+            await readers.run(cursor, lambda: copy_store(cursor, target))
 
     async def delete_expired(self, now: datetime) -> int:
         """Delete what is older than it is kept, but nothing a level is still to be made from; returns the rows."""
@@ -189,23 +199,9 @@ class EmbeddedStore:
 
         The copy runs beside writers and readers. Raises StoreUnavailable.
         """
-        archive = self._archive
-        if archive is None:
+        if self._snapshots is None:
             return 0
-        written = 0
-        for table, before in self._whole_days(now).items():
-            days = await self._readers.with_cursor(lambda cursor, t=table, b=before: closed_days(cursor, t, b))  # type: ignore[misc]
-            there = archive.days(table)
-            for day in days:
-                if day not in self._marks.days(Mark.ARCHIVED, table) or day not in there:
-                    # The mark first: a row that comes while the copy is made takes it away again.
-                    await self._in_writer(partial(self._mark_archived, table, day))
-                    await self._readers.with_cursor(lambda cursor, t=table, d=day: archive.write_day(cursor, t, d))  # type: ignore[misc]
-                    written += 1
-            oldest = from_datetime(now - self._age(table)) // DAY
-            await asyncio.to_thread(archive.delete_before, table, oldest)
-        await self._readers.with_cursor(lambda cursor: archive.write_series(cursor, now))
-        return written
+        return await self._snapshots.write(now, self._whole_days(now), ages(self._options.retention))
 
     def _whole_days(self, now: datetime) -> dict[str, int]:
         """Of each table the first day that is not over yet, or not made yet."""
@@ -214,14 +210,6 @@ class EmbeddedStore:
         for level in LEVELS:
             days[WIDE_TABLES[level.name]] = min(over, (self._rollups.until(level) or 0) // DAY)
         return days
-
-    def _age(self, table: str) -> timedelta:
-        return ages(self._options.retention)[table]
-
-    def _mark_archived(self, table: str, day: int) -> None:
-        if day not in self._marks.days(Mark.ARCHIVED, table):
-            self._marks.put(Mark.ARCHIVED, table, day)
-            self._marks.note(Mark.ARCHIVED, table, day)
 
     async def roll_up(self, now: datetime) -> None:
         """Make every window of every level that is due, and again those that late samples touched.
@@ -240,8 +228,11 @@ class EmbeddedStore:
         found = 0
         days = range(from_datetime(start) // DAY * DAY, from_datetime(stop), DAY)
         for level, day in product(LEVELS, days):
-            found += await self._in_writer(partial(self._reconciler.check, level, day, day + DAY))
+            found += await self._in_writer(partial(self._check, level, day))
         return found
+
+    def _check(self, level: Level, day: int) -> int:
+        return self._reconciler.check(level, day, day + DAY)
 
     def rollup_status(self, now: datetime) -> tuple[LevelStatus, ...]:
         """How each level stands; asks no query."""
@@ -282,19 +273,73 @@ class EmbeddedStore:
         return taken
 
     async def _in_writer(self, work: Callable[[], T]) -> T:
-        return await self._translated(asyncio.get_running_loop().run_in_executor(self._write_thread, work))
+        def run() -> T:
+            self._open_anew_where_dead()
+            try:
+                return work()
+            except duckdb.Error as error:
+                if _DEAD.search(str(error)):
+                    self._dead = self._number
+                raise
 
-    async def _translated(self, work: asyncio.Future[T]) -> T:
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._write_thread, run)
+        except RuntimeError as error:
+            raise StoreUnavailable("the embedded store is closed") from error
+        return await self._translated(None, future)
+
+    async def _pool(self) -> ReaderPool:
+        """The readers of the engine that lives. Raises StoreUnavailable while there is none."""
+        if self._is_dead:
+            await self._in_writer(lambda: None)
+        return self._readers
+
+    @property
+    def _is_dead(self) -> bool:
+        return self._dead >= self._number
+
+    def _open_anew_where_dead(self) -> None:
+        """In the writer thread, before its work. Raises StoreUnavailable while the engine cannot be opened."""
+        if not self._is_dead or self.damage:
+            return
+        if time.perf_counter() < self._next_try:
+            raise StoreUnavailable(self._last_words)
+        if not self._tries:
+            logger.error("the store's engine has given up; it is opened anew", extra={"path": str(self._path)})
+        # Whoever still reads is stopped: the engine ends with its last connection, and only then another can begin.
+        self._readers.stop()
+        self._connection.close()
+        writing, reading, made = self._writer.statistics, self._queries.statistics, self._reconciler.statistics
+        self._number = self._dead = self._number + 1
+        try:
+            self._start()
+        except (StoreUnavailable, OSError) as error:
+            wait = min(_LONGEST_WAIT, 2.0 ** min(self._tries, 10))
+            self._tries, self._next_try = self._tries + 1, time.perf_counter() + wait
+            self._last_words = f"the embedded store is being opened anew: {error}"
+            logger.warning("the store cannot be opened anew", extra={"reason": str(error), "again_s": wait})
+            if isinstance(error, StoreDamaged) and is_corrupt(error.reason):
+                self._note_damage(error.reason)
+            raise StoreUnavailable(self._last_words) from error
+        self._tries, self._dead = 0, -1
+        self._writer.statistics, self._queries.statistics, self._reconciler.statistics = writing, reading, made
+        logger.warning("the store is open again", extra={"path": str(self._path)})
+
+    async def _translated(self, number: int | None, work: asyncio.Future[T]) -> T:
         try:
             return await work
-        except RuntimeError as error:
-            if "after shutdown" in str(error):
-                raise StoreUnavailable("the embedded store is closed") from error
-            raise
         except StoreDamaged as error:
             self._note_damage(error.reason)
             raise
         except duckdb.Error as error:
+            if number is not None and _SPILL_FULL in str(error):
+                raise QueryTooLarge(
+                    f"this takes more than {self._options.engine.spill_limit // 10**6:,} MB of the disk meanwhile, all"
+                    " that queries and exports that run at once may take: shorten the range, ask for fewer series,"
+                    " or take CSV, which is made in parts"
+                ) from error
+            if number is not None and _DEAD.search(str(error)):
+                self._dead = max(self._dead, number)
             if is_corrupt(str(error)):
                 self._note_damage(str(error))
             raise StoreUnavailable(f"the embedded store failed: {str(error)[:300]}") from error
@@ -310,7 +355,8 @@ class EmbeddedStore:
 
         def close() -> None:
             # A day that is being rewritten is given up; a batch that is being written waits in the spool.
-            self._connection.interrupt()
+            with suppress(duckdb.Error):  # it may have died, and not be open again
+                self._connection.interrupt()
             self._write_thread.shutdown(wait=True)
             self._readers.close()
             self._connection.close()

@@ -99,6 +99,8 @@ class BatchWriter:
         for table in (*WIDE_TABLES.values(), *TABLES.values()):
             marks.update(self._connection.execute(f"SELECT series_id, max(ts) FROM {table} GROUP BY 1").fetchall())
         rows = []
+        # A store that was filled again may have rows of series whose names are lost: nobody else is to get those.
+        self._next_identifier = max(marks, default=0) + 1
         for row in self._connection.execute("SELECT series_id, measurement, field, tags FROM series").fetchall():
             self._next_identifier = max(self._next_identifier, row[0] + 1)
             if row[0] in marks:
@@ -226,8 +228,9 @@ class BatchWriter:
     def _roll_back(self) -> None:
         # The marks stay as they are: too high is safe. Series that were never committed must be forgotten.
         for appender in (*self._appenders.values(), self._late_appender):
-            appender.clear()
-        with suppress(duckdb.TransactionException):  # BEGIN itself failed, or the engine has rolled back already
+            with suppress(duckdb.Error):  # the engine may have died
+                appender.clear()
+        with suppress(duckdb.Error):  # BEGIN itself failed, or the engine has rolled back already
             self._connection.execute("ROLLBACK")
         for _, _, name, _, key in self._created:
             del self._series[key][name]

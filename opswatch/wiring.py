@@ -18,7 +18,7 @@ from api.app import build_app
 from api.cached_reader import CachedReader
 from api.doors import ApiSettings, Doors
 from collector.collect import Collector, Setting
-from collector.disk_room import DiskRoom, ReservingWriter, filesystem_of
+from collector.disk_room import DiskRoom, Filesystem, ReservingWriter, default_reserve, filesystem_of
 from collector.host import HostSampler
 from collector.http_probe import HttpProber
 from collector.intake import Intake, IntakeSettings
@@ -47,6 +47,8 @@ from telemetry.errors import ConfigurationError, Fault
 from telemetry.measurements import BUILT_IN
 from telemetry.schema import Registry
 
+MOST_SPILL = EngineOptions().spill_limit
+LEAST_SPILL = 256 * 10**6  # with which every page can still be answered
 DRAIN_WITHIN = timedelta(seconds=30)
 
 
@@ -133,11 +135,18 @@ def open_store(
     directory: DataDirectory, settings: Settings, registry: Registry, clock: Clock
 ) -> AbstractAsyncContextManager[EmbeddedStore]:
     """The store that the settings name."""
-    engine = EngineOptions(allowed_directories=(directory.exports, directory.archive))
+    spill = spill_limit(filesystem_of(directory.root), settings.disk_reserve)
+    engine = EngineOptions(allowed_directories=(directory.exports, directory.archive), spill_limit=spill)
     options = EmbeddedOptions(
         settings.retention, engine, archive=Archive(directory.archive / "metrics"), exports=directory.exports
     )
     return EmbeddedStore.opened(directory.metrics, options, registry, clock.now())
+
+
+def spill_limit(filesystem: Filesystem, reserve: int | None) -> int:
+    """What queries may take of the disk while they run: what is free beyond the reserve, within bounds."""
+    kept = default_reserve(filesystem.total) if reserve is None else reserve
+    return min(MOST_SPILL, max(LEAST_SPILL, filesystem.free - kept))
 
 
 def open_room(directory: DataDirectory, settings: Settings, clock: Clock) -> DiskRoom:

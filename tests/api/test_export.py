@@ -380,6 +380,58 @@ async def breaking(tmp_path: Path) -> AsyncGenerator[World]:
         yield one
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """An export of ten million samples that takes as long as it is told."""
+
+    go_on: asyncio.Event
+    samples: int = 10_000_000
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        await self.go_on.wait()
+        yield b"all of it"
+
+
+class WaitingExporter:
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.begun = asyncio.Event()
+
+    async def prepare(self, query: object, form: object, *, unlimited: bool) -> Waiting:
+        asyncio.get_running_loop().call_soon(self.begun.set)
+        return Waiting(self.go_on)
+
+
+async def test_parquet_files_that_are_made_at_once_leave_the_reserve_alone_together(tmp_path: Path) -> None:
+    """There is room for one, not for two; when it has ended, the next one passes. CSV is made in parts."""
+    exporter = WaitingExporter()
+    async with running(tmp_path, change=lambda doors: replace(doors, exporter=exporter)) as one:  # type: ignore[arg-type]
+        one.disk.free = 1_000_000_000 + 2_500_000_000
+        first = asyncio.create_task(one.get("/api/v1/export.parquet", measurement="system", shape="wide"))
+        await exporter.begun.wait()
+        asyncio.get_running_loop().call_later(2, exporter.go_on.set)  # if it is let in, it is not to wait for ever
+        second = await one.get("/api/v1/export.parquet", measurement="system", shape="long")
+        exporter.go_on.set()
+        csv_meanwhile = await one.get("/api/v1/export.csv", measurement="system")
+        whole = await (await first).text()
+        third = await one.get("/api/v1/export.parquet", measurement="system", shape="wide")
+
+    assert (second.status, "exports of this size need" in (await second.json())["error"]["message"]) == (503, True)
+    assert (csv_meanwhile.status, whole, third.status) == (200, "all of it", 200)
+
+
+async def test_a_wide_parquet_file_is_counted_with_what_its_sorting_takes(tmp_path: Path) -> None:
+    """Some 150 bytes of the disk for every sample, measured; the file itself is a tenth of it."""
+    exporter = WaitingExporter()
+    exporter.go_on.set()
+    async with running(tmp_path, change=lambda doors: replace(doors, exporter=exporter)) as one:  # type: ignore[arg-type]
+        one.disk.free = 1_000_000_000 + 1_500_000_000
+        wide = await one.get("/api/v1/export.parquet", measurement="system", shape="wide")
+        long = await one.get("/api/v1/export.parquet", measurement="system", shape="long")
+
+    assert (wide.status, long.status) == (503, 200)
+
+
 async def test_csv_that_breaks_in_the_middle_ends_with_a_line_that_says_so(breaking: World) -> None:
     """One line, whatever the reason looks like."""
     answer = await breaking.get("/api/v1/export.csv", measurement="system")

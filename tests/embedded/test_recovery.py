@@ -1,5 +1,6 @@
 """A3: a store file that cannot be opened is set aside and filled again; what is lost is named, nothing is deleted."""
 
+import asyncio
 import os
 import random
 import shutil
@@ -522,6 +523,79 @@ async def test_a_snapshot_that_somebody_deleted_is_written_again(tmp_path: Path)
     (tmp_path / "archive" / "metrics" / "raw" / "2026-11-21.parquet").unlink()
     async with opened(tmp_path) as store:
         assert await store.snapshot_closed_days(NOON) == 1
+
+
+async def test_a_day_whose_writing_failed_is_written_by_the_next_run(tmp_path: Path) -> None:
+    """The file of the run before stands there meanwhile, and does not pass for the new one; nor after a restart."""
+    await fill(tmp_path)
+    file = tmp_path / "archive" / "metrics" / "raw" / "2026-11-21.parquet"
+    in_the_way = file.with_name(f".{file.name}.tmp")
+    for number in range(2):
+        async with opened(tmp_path) as store:
+            await store.write([minute(1_441 + number, "late")])
+            in_the_way.mkdir()  # nothing can be written there
+            with pytest.raises(StoreUnavailable, match="archive cannot be written"):
+                await store.snapshot_closed_days(NOON)
+            in_the_way.rmdir()
+            assert await rows_of(file) == 2 * 1_440 + number
+            if number == 0:
+                assert await store.snapshot_closed_days(NOON) == 1
+                assert await rows_of(file) == 2 * 1_440 + 1
+    async with opened(tmp_path) as store:
+        assert await store.snapshot_closed_days(NOON) == 1
+        assert await rows_of(file) == 2 * 1_440 + 2
+        assert await store.snapshot_closed_days(NOON) == 0
+
+
+async def test_a_row_that_comes_while_its_day_is_copied_has_the_day_written_again(tmp_path: Path) -> None:
+    """Whether it was in the copy or not."""
+    await fill(tmp_path)
+    file = tmp_path / "archive" / "metrics" / "raw" / "2026-11-21.parquet"
+    async with opened(tmp_path) as store:
+        for number in range(10):
+            await store.write([minute(1_441 + 2 * number, "late")])
+            copying = asyncio.create_task(store.snapshot_closed_days(NOON))
+            await asyncio.sleep(number / 300)  # at another moment each time
+            await store.write([minute(1_442 + 2 * number, "late")])
+            await copying
+        await store.snapshot_closed_days(NOON)
+        assert await rows_of(file) == 2 * 1_440 + 20
+
+
+async def test_rows_of_a_series_whose_name_is_lost_are_given_to_no_other(tmp_path: Path) -> None:
+    """The days have them, the newest readable list of names has not: the next series gets a number of its own."""
+    await fill(tmp_path)
+    names = tmp_path / "archive" / "metrics" / "series" / "2026-11-23.parquet"
+    before = names.read_bytes()
+    async with opened(tmp_path) as store:
+        await store.write([minute(1_441, "lost")])
+        await store.snapshot_closed_days(NOON)
+    names.write_bytes(before)
+    (tmp_path / "metrics.duckdb").unlink()
+    async with opened(tmp_path) as store:
+        await store.write([minute(4_000, "new")])
+        found = await values(store)
+
+    assert found["new"] == [4_000]
+    assert set(found) == {"a", "b", "new"}
+
+
+async def test_names_are_in_the_archive_before_the_days_that_need_them(tmp_path: Path) -> None:
+    """A round of snapshots that is cut off leaves no rows that nobody can name."""
+    await fill(tmp_path)
+    folder = tmp_path / "archive" / "metrics"
+    async with opened(tmp_path) as store:
+        await store.write([minute(1_441, "late")])
+        (folder / "raw" / ".2026-11-21.parquet.tmp").mkdir()  # nothing can be written there
+        with pytest.raises(StoreUnavailable):
+            await store.snapshot_closed_days(NOON)
+
+    assert await rows_of(folder / "series" / "2026-11-23.parquet") == 3
+
+
+async def rows_of(file: Path) -> int:
+    ((count,),) = await asyncio.to_thread(lambda: duckdb.sql(f"SELECT count(*) FROM '{file}'").fetchall())
+    return int(count)
 
 
 async def test_snapshots_are_kept_as_long_as_their_level(tmp_path: Path) -> None:

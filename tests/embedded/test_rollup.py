@@ -8,8 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from embedded.archive import Archive
+from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from telemetry.histogram import bucket_field, bucket_of
 from telemetry.measurements import BUILT_IN
@@ -180,6 +183,37 @@ async def test_a_clock_that_was_years_ahead_does_not_stop_the_levels(tmp_path: P
     assert list(counted.series[0].values) == [30, 30, 60, 60]
     assert sum(value for value in fine.series[0].values if value) == 180  # type: ignore[misc]
     assert (counted.warnings, fine.level) == ((), "5m")
+
+
+async def test_days_archived_under_a_clock_that_was_ahead_are_archived_again_when_they_are_over(tmp_path: Path) -> None:
+    """Half a day was taken for a whole one; once the clock is right the day goes on, and its levels' files follow."""
+    folder = tmp_path / "archive"
+    archive = Archive(folder)
+    options = EmbeddedOptions(engine=EngineOptions(allowed_directories=(folder,)), archive=archive)
+    day, until_midnight = START // DAY, (DAY - START % DAY) // MINUTE
+    files = {table: archive.path(table, day) for table in ("raw", "rollup_5m", "rollup_1h")}
+
+    def counted() -> dict[str, int]:
+        found = {}
+        for table, file in files.items():
+            what = "count(*)" if table == "raw" else "sum(count)"
+            ((found[table],),) = duckdb.sql(f"SELECT {what} FROM '{file}'").fetchall()
+        return found
+
+    async with EmbeddedStore.opened(tmp_path / "metrics.duckdb", options, BUILT_IN) as store:
+        await store.write([sent(minute * 60, minute) for minute in range(60)])
+        ahead = NOON + timedelta(days=1, hours=12)
+        await store.roll_up(ahead)
+        await store.snapshot_closed_days(ahead)
+        too_early = counted()
+        await store.roll_up(NOON + timedelta(hours=1))  # the clock is right again
+        await store.write([sent(minute * 60, minute) for minute in range(60, until_midnight + 60)])
+        later = NOON + timedelta(days=1, hours=5)
+        await store.roll_up(later)
+        await store.snapshot_closed_days(later)
+
+    assert set(too_early.values()) == {60}
+    assert counted() == dict.fromkeys(files, until_midnight)
 
 
 async def test_what_was_deleted_under_a_clock_that_was_ahead_is_remembered_over_a_restart(tmp_path: Path) -> None:

@@ -376,6 +376,16 @@ def test_d9_a_disk_that_fills_in_the_middle_of_a_commit_tears_nothing(tmp_path: 
     assert done.stdout.split() == ["True", "retry", "True", "retry", "True", "ok", "ok", "True", "True"], done.stderr
 
 
+def test_d9_an_engine_that_dies_of_a_full_disk_is_opened_anew_when_there_is_room(tmp_path: Path) -> None:
+    """After a failed checkpoint it refuses everything for good; the process goes on, with all that was taken."""
+    command = [sys.executable, "-m", "tests.embedded.full_checkpoint", str(tmp_path)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=root)
+
+    words = "retry retry True True True 71000 stopped True True"
+    assert done.stdout.split() == words.split(), done.stderr
+
+
 async def test_a21_more_tag_sets_than_a_measurement_may_have_are_refused(tmp_path: Path) -> None:
     """The store is the last guard: those it knows go on, over a restart too, and the refused are named."""
     points = [Point.of("system", {"host": f"h{number}"}, {"load1": 1.0}, START) for number in range(1_002)]
