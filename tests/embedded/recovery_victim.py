@@ -36,9 +36,16 @@ class Watched:
         self._connection = connection
         self._steps = steps
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("execute", "close"):
+    def execute(self, statement: str, *parameters: Any) -> Any:
+        if not statement.startswith(("SELECT", "SET")):  # they change nothing
             step(self._steps)
+        return self._connection.execute(statement, *parameters)
+
+    def close(self) -> None:
+        step(self._steps)
+        self._connection.close()
+
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
 
