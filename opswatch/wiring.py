@@ -47,7 +47,6 @@ from telemetry.errors import ConfigurationError, Fault
 from telemetry.measurements import BUILT_IN
 from telemetry.schema import Registry
 
-MOST_SPILL = EngineOptions().spill_limit
 LEAST_SPILL = 256 * 10**6  # with which every page can still be answered
 DRAIN_WITHIN = timedelta(seconds=30)
 
@@ -144,9 +143,12 @@ def open_store(
 
 
 def spill_limit(filesystem: Filesystem, reserve: int | None) -> int:
-    """What queries may take of the disk while they run: what is free beyond the reserve, within bounds."""
+    """What sorting may take of the disk while it runs: half of what is free beyond the reserve.
+
+    A busy day is put in order there too (some 41 bytes a sample), so a fixed bound would be too small for somebody.
+    """
     kept = default_reserve(filesystem.total) if reserve is None else reserve
-    return min(MOST_SPILL, max(LEAST_SPILL, filesystem.free - kept))
+    return max(LEAST_SPILL, (filesystem.free - kept) // 2)
 
 
 def open_room(directory: DataDirectory, settings: Settings, clock: Clock) -> DiskRoom:
