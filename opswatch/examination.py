@@ -116,8 +116,7 @@ def _store(settings: Settings) -> Finding:
         return Finding("store", "ok", "the running server has it open")
     fault = fault_of(directory.metrics)
     if fault:
-        words = "the next start sets it aside and fills a new one from the snapshots (docs/storage.md)"
-        return Finding("store", "failed", f"{fault} Or leave it: {words}")
+        return Finding("store", "failed", f"{fault} (docs/storage.md says what a start does with a damaged store)")
     return Finding("store", "ok", f"{directory.metrics} can be opened" if directory.metrics.exists() else "none yet")
 
 

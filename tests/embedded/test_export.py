@@ -209,14 +209,14 @@ async def test_whoever_leaves_stops_the_engine_and_leaves_no_file(store: Embedde
 async def test_an_export_that_needs_more_of_the_disk_than_it_may_is_refused_with_a_way_out(tmp_path: Path) -> None:
     """Sorting spills no further than its cap; nothing is left behind, and what is made in parts passes."""
     of_export = options(tmp_path)
-    engine = replace(of_export.engine, memory_limit="100MB", spill_limit=20 * 10**6)
+    engine = replace(of_export.engine, memory_limit="100MB", spill_limit=50 * 10**6)
     async with EmbeddedStore.opened(tmp_path / "m.duckdb", replace(of_export, engine=engine), BUILT_IN) as store:
         await store.write([load(f"h{number}", 0) for number in range(50)])
         store._connection.execute(
             f"INSERT INTO raw SELECT {START} + 1 + i, i * 7919 % 50 + 1, random(), NULL FROM range(1000000) AS r(i)"
         )
         query = SeriesQuery("system", (), START, STOP, Raw())
-        with pytest.raises(QueryTooLarge, match=r"more than 20 MB of the disk .* shorten the range"):
+        with pytest.raises(QueryTooLarge, match=r"more than 50 MB of the disk .* shorten the range"):
             await exported(store, query, TableForm.PARQUET_WIDE)
         assert list((tmp_path / "exports").iterdir()) == []
         assert (await exported(store, query, TableForm.CSV_WIDE)).count(b"\n") > 1_000_000
