@@ -48,6 +48,7 @@ async def serve(settings: Settings) -> None:
             await stop.wait()
             logger.info("stopping")
             _end_at_the_latest()
+    _end_undisturbed()
 
 
 def _calm_collector() -> None:
@@ -83,6 +84,15 @@ def _handle_signals(stop: asyncio.Event) -> None:
         signal.SIGHUP,
         lambda: logger.warning("SIGHUP: reload is not available in this version; restart to read the configuration"),
     )
+
+
+def _end_undisturbed() -> None:
+    # All is kept and closed. The loop would give the signals back to their defaults, and a repeated one would then kill
+    # the process in its last moment, as if something had been lost.
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _end_at_the_latest() -> None:

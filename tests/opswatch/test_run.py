@@ -166,8 +166,9 @@ def test_after_kill_9_every_acknowledged_point_is_there(directory: Path) -> None
 def test_a_signal_that_comes_twice_is_one_wish_to_stop(directory: Path) -> None:
     """As when a shell sends it to a whole group, and make hands it on as well: exit code 0."""
     with running(directory) as server:
-        for _ in range(3):
+        for _ in range(200):
             server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.002)  # signals that come closer may reach a process as one
 
         assert server.process.wait(10) == 0
 
