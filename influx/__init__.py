@@ -1,0 +1,1 @@
+"""The only home of InfluxDB: points into it as line protocol, questions to it as Flux. Shell."""

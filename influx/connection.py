@@ -1,0 +1,206 @@
+"""The one way to an InfluxDB 2.x server: one session, the token, and answers that are not taken on trust. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from pydantic import SecretStr
+
+from telemetry.errors import StoreUnavailable
+from telemetry.schema import MeasurementClass
+
+MAX_ANSWER_BYTES = 64 * 1024  # of an answer that is no table: a server quotes whole lines in its errors
+_CONNECT_SECONDS = 5.0
+_WRITE_SECONDS = 30.0  # the server itself gives up after ten
+_TEXT_LIMIT = 300  # characters of a foreign answer that people are shown
+# A new token may be in the file: the old one is not known any more, or may not see what it could see.
+_MAY_BE_THE_TOKEN = frozenset({401, 403, 404})
+
+
+@dataclass(frozen=True, slots=True)
+class InfluxSettings:
+    """Where the server is and who we are there. `token_file` wins over `token`; `url` does not end with a slash."""
+
+    url: str
+    org: str
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    bucket_prefix: str = "opswatch"
+    ca_file: Path | None = None
+
+    def bucket(self, measurement_class: MeasurementClass) -> str:
+        """The bucket that holds the samples of a class (design.md 4)."""
+        word = {MeasurementClass.METRICS: "raw", MeasurementClass.EVENTS: "events", MeasurementClass.SELF: "self"}
+        return f"{self.bucket_prefix}_{word[measurement_class]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, of which at most MAX_ANSWER_BYTES are read. Headers by lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body for people: one line, cut."""
+        return shown(self.body)
+
+    @property
+    def is_json(self) -> bool:
+        return self.headers.get("content-type", "").startswith("application/json")
+
+
+def shown(body: bytes) -> str:
+    """What a server said, on one line and not too long; it is hostile text."""
+    words = " ".join(body.decode("utf-8", "replace").split())
+    return words if len(words) <= _TEXT_LIMIT else words[: _TEXT_LIMIT - 1] + "…"
+
+
+class InfluxConnection:
+    """Open it with `opened`. Every method raises StoreUnavailable, naming the URL, when no answer comes."""
+
+    def __init__(self, settings: InfluxSettings, session: aiohttp.ClientSession, token: str) -> None:
+        self.settings = settings
+        self._session = session
+        self._token = token
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: InfluxSettings) -> AsyncIterator[InfluxConnection]:
+        """A connection, as long as the block runs; nothing is asked of the server yet.
+
+        Raises StoreUnavailable when the token's file or the certificate authority's cannot be read.
+        """
+        token = await asyncio.to_thread(_read_token, settings)
+        trusted = await asyncio.to_thread(_trusted, settings)
+        connector = aiohttp.TCPConnector(limit=16, ssl=trusted)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+        # No proxy of the environment and no cookies: the token goes to the server that was named, and nowhere else.
+        async with aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=True,
+            headers={"User-Agent": "opswatch"},
+        ) as session:
+            yield cls(settings, session, token)
+
+    async def write(self, bucket: str, body: bytes, *, is_gzip: bool) -> Answer:
+        """`POST /api/v2/write` of line protocol with times in ns; any answer, as it came."""
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        if is_gzip:
+            headers["Content-Encoding"] = "gzip"
+        parameters = {"org": self.settings.org, "bucket": bucket, "precision": "ns"}
+        return await self.ask("POST", "/api/v2/write", parameters, body, headers)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Any call with a short answer."""
+        with told(self.settings.url):
+            async with asyncio.timeout(_WRITE_SECONDS):
+                async with self._request(method, path, parameters or {}, body, headers or {}) as response:
+                    return await short_answer(response)
+
+    @asynccontextmanager
+    async def query(self, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
+        """`POST /api/v2/query` of a JSON body; the answer as it comes, whatever its status.
+
+        Leaving the block before the end closes the connection, which stops the query on the server. Without a time
+        limit: the caller has a deadline. Reading raises aiohttp.ClientError; wrap it with `told`.
+        """
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/csv",
+            "Accept-Encoding": "identity",  # on a fast network compressing costs half the speed (influxdb.md 2.1)
+        }
+        with told(self.settings.url):
+            async with self._request("POST", "/api/v2/query", {"org": self.settings.org}, body, headers) as response:
+                yield response
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, parameters: Mapping[str, str], body: bytes | None, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request; once more with the token that the file holds now, where that is another one."""
+        for is_last in (False, True):
+            async with self._session.request(
+                method,
+                self.settings.url + path,
+                params=dict(parameters),
+                data=body,
+                headers={**headers, "Authorization": f"Token {self._token}"},
+                allow_redirects=False,  # a token is not for whoever is named in a Location
+            ) as response:
+                if is_last or response.status not in _MAY_BE_THE_TOKEN or not await self._has_new_token():
+                    yield response
+                    return
+
+    async def _has_new_token(self) -> bool:
+        if self.settings.token_file is None:
+            return False
+        try:
+            token = await asyncio.to_thread(_read_token, self.settings)
+        except StoreUnavailable:  # it is being replaced; the next answer asks again
+            return False
+        changed, self._token = token != self._token, token
+        return changed
+
+
+class told:  # noqa: N801 (read as a word)
+    """Makes StoreUnavailable of whatever a connection can fail with."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, TimeoutError):
+            raise StoreUnavailable(f"InfluxDB at {self._url} does not answer in time") from error
+        if isinstance(error, aiohttp.ClientError | OSError):
+            words = shown(str(error).encode("utf-8", "replace")) or type(error).__name__
+            raise StoreUnavailable(f"InfluxDB at {self._url} cannot be reached: {words}") from error
+
+
+async def short_answer(response: aiohttp.ClientResponse) -> Answer:
+    """The answer with the beginning of its body. Raises aiohttp.ClientError."""
+    body = bytearray()
+    while len(body) < MAX_ANSWER_BYTES and (piece := await response.content.read(MAX_ANSWER_BYTES - len(body))):
+        body += piece
+    return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, bytes(body))
+
+
+def _read_token(settings: InfluxSettings) -> str:
+    if settings.token_file is None:
+        return settings.token.get_secret_value() if settings.token is not None else ""
+    try:
+        return settings.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreUnavailable(f"the token of InfluxDB cannot be read: {error}") from error
+
+
+def _trusted(settings: InfluxSettings) -> ssl.SSLContext | bool:
+    if settings.ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(settings.ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise StoreUnavailable(
+            f"{settings.ca_file} holds no certificates to trust InfluxDB by: {error}", value=str(settings.ca_file)
+        ) from error
