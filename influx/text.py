@@ -15,7 +15,7 @@ _CHARACTERS = {code: character for character, code in _CODES.items()}
 _PERCENT = r"%(?=0A|0D|5C|25)"
 _IN_NAMES = re.compile(rf"[\n\r\\]|{_PERCENT}")
 # In a tag a backslash is itself, unless the run of backslashes that it belongs to ends the value or escapes something.
-_IN_TAGS = re.compile(rf"[\n\r]|\\(?=\\*(?:[, =]|\Z))|{_PERCENT}")
+_IN_TAGS = re.compile(rf"[\n\r]|(?<!\\)\\++(?=[, =]|\Z)|{_PERCENT}")
 _IN_TEXTS = re.compile(rf"\r|{_PERCENT}")
 _CODE = re.compile("%(?:0A|0D|5C|25)")
 
@@ -46,7 +46,8 @@ def decode_cell(cell: str) -> str:
 
 
 def _code(match: re.Match[str]) -> str:
-    return _CODES[match[0]]
+    found = match[0]  # one character, or a run of backslashes
+    return _CODES[found[0]] * len(found)
 
 
 def _character(match: re.Match[str]) -> str:
