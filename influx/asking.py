@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import aiohttp
@@ -31,7 +32,18 @@ _WAY_OUT = {
 }
 
 Take = Callable[[Rows], None]
-Round = Sequence[tuple[FluxQuery, Take]]
+
+
+@asynccontextmanager
+async def within(deadline: timedelta) -> AsyncIterator[None]:
+    """Raises QueryTimedOut, when the block has not ended by then."""
+    try:
+        async with asyncio.timeout(deadline.total_seconds()):
+            yield
+    except TimeoutError as error:
+        raise QueryTimedOut(
+            f"the query was stopped after {format_duration(deadline)}: shorten the range or lengthen every"
+        ) from error
 
 
 class _TryAgain(Exception):
@@ -51,27 +63,17 @@ class FluxAsker:
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
         self._url = connection.settings.url
 
-    async def ask(self, flux: FluxQuery, taker: Callable[[], Take], deadline: timedelta) -> None:
-        """Hand all rows to what `taker` makes; it is called anew for every attempt.
+    async def ask(self, flux: FluxQuery, take: Take) -> None:
+        """Hand all rows to `take`. Whoever stops waiting closes the connection, and the server stops.
 
-        Raises QueryTimedOut, and then, as when the caller is cancelled, the connection is closed and the server stops;
-        QueryTooLarge, InvalidQuery, StoreUnavailable; and what the taker raises.
+        Raises QueryTooLarge, InvalidQuery, StoreUnavailable; and what `take` raises. It asks again only where nothing
+        has been taken yet, and until a deadline when the server has no room.
         """
-        try:
-            async with asyncio.timeout(deadline.total_seconds()):
-                await self._ask(flux, taker)
-        except TimeoutError as error:
-            raise QueryTimedOut(
-                f"the query was stopped after {format_duration(deadline)}: shorten the range or lengthen every"
-            ) from error
-
-    async def _ask(self, flux: FluxQuery, taker: Callable[[], Take]) -> None:
         body, wait, failures = _body(flux), _FIRST_WAIT, 0
         while True:
             try:
                 async with self._turns:
-                    await self._attempt(body, taker())
-                return
+                    return await self._attempt(body, take)
             except _TryAgain as again:
                 failures += not again.is_full
                 if failures > 1:

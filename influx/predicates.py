@@ -85,7 +85,7 @@ def _pushed(script: Script, predicate: Predicate, *, is_meant: bool) -> str | bo
             leaf = f"exists {_tag(tag)}" if is_meant else f"not exists {_tag(tag)}"
         case Matches(tag, pattern):
             leaf = _matches(script, tag, pattern, is_meant=is_meant)
-    return leaf if _can_be(predicate.tag) else not is_meant
+    return leaf if can_be(predicate.tag) else not is_meant
 
 
 def _matches(script: Script, tag: str, pattern: str, *, is_meant: bool) -> str:
@@ -112,7 +112,7 @@ def _joined(parts: Sequence[str | bool], word: str) -> str | bool:
     return balanced(asked, word) if asked else not settles
 
 
-def _can_be(tag: str) -> bool:
+def can_be(tag: str) -> bool:
     """Whether a series can have it: `r._field` is no tag, and asking for it would mean something else."""
     try:
         check_name(tag)

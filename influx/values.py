@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from influx.annotated_csv import Rows
 from influx.flux import Selection, values_query
 from influx.parameters import FluxQuery
-from influx.predicates import is_exact, meaning, tags_of
-from influx.text import decode
-from telemetry.errors import PointRejected
-from telemetry.schema import Registry, check_name
+from influx.predicates import can_be, is_exact, meaning, tags_of
+from influx.text import decode, encode_name
+from telemetry.schema import Registry
 from telemetry.series import ValuesOf, ValuesQuery
 
+_TABLE = 2  # behind this column are those that were asked for
 _ASKED = {ValuesOf.FIELD: "_field", ValuesOf.MEASUREMENT: "_measurement"}
 
 
@@ -30,13 +30,13 @@ class ValuesAnswer:
     def questions(self, buckets: Mapping[str, Sequence[str]]) -> Sequence[FluxQuery]:
         """One of each bucket, which are given with the names of their measurements."""
         query = self._query
-        if query.of is ValuesOf.TAG and not _can_be(query.tag):
+        if query.of is ValuesOf.TAG and not can_be(query.tag):
             return ()
         columns = [self._asked]
         if query.of is ValuesOf.FIELD:
             columns.append("_measurement")  # says what a bucket of a histogram is
         if not self._is_exact:
-            columns += sorted(tags_of(query.where) - set(columns))
+            columns += sorted(set(filter(can_be, tags_of(query.where))) - set(columns))
         selections = (
             Selection(bucket, tuple(names), (), query.start, query.stop, query.where)
             for bucket, names in buckets.items()
@@ -46,18 +46,16 @@ class ValuesAnswer:
 
     def take(self, rows: Rows) -> None:
         """Some more of what came."""
-        names = [name for name in rows.header.names[3:]]
-        columns = {name: rows.column(3 + place) for place, name in enumerate(names)}
+        columns = {name: rows.column(place) for place, name in enumerate(rows.header.names) if place > _TABLE}
         if "_value" in columns:  # one column, without repetitions
-            self._found.update(map(decode, columns["_value"]))
-            return
-        for row in zip(*columns.values(), strict=True):
-            tags = {decode(name): decode(cell) for name, cell in zip(columns, row, strict=True) if cell}
-            if self._is_exact or self._is_meant(tags):
-                self._found.add(self._value(tags))
+            columns = {encode_name(self._asked): columns["_value"]}
+        for cells in set(zip(*columns.values(), strict=True)):
+            row = {name: decode(cell) for name, cell in zip(columns, cells, strict=True) if cell}
+            if self._is_exact or self._is_meant({decode(name): row[name] for name in row if not name.startswith("_")}):
+                self._found.add(self._value(row))
 
     def _value(self, row: Mapping[str, str]) -> str:
-        value = row.get(self._asked, "")
+        value = row.get(encode_name(self._asked), "")
         if self._query.of is not ValuesOf.FIELD:
             return value
         measurement = self._registry.get(row.get("_measurement", ""))
@@ -68,11 +66,3 @@ class ValuesAnswer:
     def values(self) -> tuple[str, ...]:
         """When all rows have been taken."""
         return tuple(sorted(self._found - {""})[: self._query.limit])
-
-
-def _can_be(tag: str) -> bool:
-    try:
-        check_name(tag)
-    except PointRejected:
-        return False
-    return True
