@@ -12,6 +12,7 @@ from io import StringIO
 from influx import advice
 from influx.connection import Answer, InfluxConnection, short_answer, told
 from influx.encoder import Encoder
+from influx.text import encode_tag
 from influx.write_answers import Asked, Closed, Later, Meaning, Taken, meaning
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
@@ -75,7 +76,7 @@ class Canary:
             "p_time": time,
             "p_stop": time + 1,
             "p_measurement": OPSWATCH_CANARY.name,
-            "p_host": self._host,
+            "p_host": encode_tag(self._host),
             "p_field": "number",
         }
         answer = await ask_small(self._connection, _READ_BACK, values)

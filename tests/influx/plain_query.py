@@ -10,6 +10,7 @@ from influx.text import decode
 from telemetry.times import parse_instant
 from tests.influx.server import InfluxServer
 
+csv.field_size_limit(4_000_000)  # a text of a megabyte
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,9 +34,9 @@ def rows(server: InfluxServer, flux: str) -> list[dict[str, str]]:
     return found
 
 
-def raw(server: InfluxServer, bucket: str) -> list[dict[str, str]]:
-    """Every value of a bucket, whatever its time."""
-    return rows(server, f'from(bucket: "{bucket}") |> range(start: 1700-01-01T00:00:00Z, stop: 2260-01-01T00:00:00Z)')
+def raw(server: InfluxServer, bucket: str, start: str = "1700-01-01T00:00:00Z") -> list[dict[str, str]]:
+    """Every value of a bucket since `start`. Where a field has two types, only those of the first one's (InfluxDB)."""
+    return rows(server, f'from(bucket: "{bucket}") |> range(start: {start}, stop: 2260-01-01T00:00:00Z)')
 
 
 def stored(server: InfluxServer, bucket: str) -> dict[tuple[str, int], float]:
