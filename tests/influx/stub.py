@@ -99,7 +99,8 @@ def partial(reason: str) -> Reply:
 
 
 def conflict(name: str, measurement: str, got: str, have: str, dropped: int) -> Reply:
-    quoted = f"input field {json.dumps(name)} on measurement {json.dumps(measurement)}"
+    names = [json.dumps(one, ensure_ascii=False) for one in (name, measurement)]  # Go quotes these alike
+    quoted = f"input field {names[0]} on measurement {names[1]}"
     return partial(f"field type conflict: {quoted} is type {got}, already exists as type {have} dropped={dropped}")
 
 
@@ -129,6 +130,13 @@ FORBIDDEN = error(403, "forbidden", "insufficient permissions for write")
 NO_ORGANISATION = error(400, "invalid", "Please provide either orgID or org")
 
 
+def keeping_canaries(stub: "Stub") -> Reply:
+    """What a server answers that has kept the newest canary: for QUERY."""
+    lines = [body for body in stub.bodies(WRITE) if body.startswith("opswatch_canary")]
+    number = lines[-1].split("number=")[1].split("i ")[0] if lines else ""
+    return table(("result", "table", "_value"), ("_result", "0", number))
+
+
 def no_bucket(name: str) -> Reply:
     return error(404, "not found", f'bucket "{name}" not found')
 
@@ -149,6 +157,28 @@ class Stub:
     def script(self, path: str, responders: Sequence[Responder]) -> None:
         """From now on answer so; the last one for ever."""
         self.scripts[path] = list(responders)
+
+    def script_points(self, responders: Sequence[Responder]) -> None:
+        """How points are answered; the canary is kept meanwhile."""
+        waiting = list(responders)
+
+        def answer(request: Request) -> Answering:
+            if request.body.startswith(b"opswatch_canary"):
+                return TAKEN
+            responder = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            return responder(request) if callable(responder) else responder
+
+        self.script(WRITE, [answer])
+        self.script(QUERY, [lambda request: keeping_canaries(self)])
+
+    @property
+    def points(self) -> list[Request]:
+        """The writes of all but canaries."""
+        return [request for request in self.of(WRITE) if not request.body.startswith(b"opswatch_canary")]
+
+    @property
+    def canaries(self) -> list[Request]:
+        return [request for request in self.of(WRITE) if request.body.startswith(b"opswatch_canary")]
 
     def bodies(self, path: str) -> list[str]:
         """What was sent there, as text."""
