@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from influx.connection import InfluxSettings
+from influx.settings import InfluxSettings
 from opswatch.configuration import InfluxDb, Storage
 from opswatch.configuration_faults import fault_at
 from opswatch.environment import Environment

@@ -20,6 +20,7 @@ from opswatch.storage import Storage
 from telemetry.clock import Clock
 from telemetry.points import FieldValue, Point
 from telemetry.schema import Registry
+from telemetry.store_status import StoreCondition
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime
 
 TOLD_FOR = timedelta(days=31)  # how long a page tells of samples that were lost
@@ -94,30 +95,15 @@ class SelfWatch:
             catch_up_s=self._catch_up.seconds(now, spool.pending.batches),
             started=self._started,
             first_sample_due=self.first_sample_due,
-            disk=DiskHealth(
-                disk.filesystem.free,
-                disk.filesystem.total,
-                disk.reserve,
-                disk.level.name.lower(),
-                self._parts.room.refusals,
-            ),
-            lost=tuple(
-                LostPeriod(one.start, one.stop, one.reason, one.file)
-                for one in condition.lost
-                if one.stop > now - TOLD_FOR
-            ),
-            rollups=tuple(
-                RollupHealth(
-                    level=one.level,
-                    until=one.until,
-                    lag_s=one.lag_s,
-                    missed_windows=one.missed_windows,
-                    late_windows=one.late_windows,
-                    failures=one.failures,
-                )
-                for one in condition.levels
-            ),
+            disk=self._disk(),
+            lost=_lost(condition, now),
+            rollups=_rollups(condition),
         )
+
+    def _disk(self) -> DiskHealth:
+        disk, refusals = self._parts.room.figures(), self._parts.room.refusals
+        filesystem = disk.filesystem
+        return DiskHealth(filesystem.free, filesystem.total, disk.reserve, disk.level.name.lower(), refusals)
 
     def exposition(self) -> bytes:
         """The newest sample as Prometheus text."""
@@ -187,3 +173,15 @@ class SelfWatch:
 
 def _whole(figure: float | None) -> int | None:
     return None if figure is None else int(figure)
+
+
+def _lost(condition: StoreCondition, now: datetime) -> tuple[LostPeriod, ...]:
+    since = now - TOLD_FOR
+    return tuple(LostPeriod(one.start, one.stop, one.reason, one.file) for one in condition.lost if one.stop > since)
+
+
+def _rollups(condition: StoreCondition) -> tuple[RollupHealth, ...]:
+    return tuple(
+        RollupHealth(one.level, one.until, one.lag_s, one.missed_windows, one.late_windows, one.failures)
+        for one in condition.levels
+    )

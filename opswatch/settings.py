@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from collector.targets import ServiceSpec
-from influx.connection import InfluxSettings
+from influx.settings import InfluxSettings
 from opswatch.configuration import Configuration
 from opswatch.configuration_checks import check
 from opswatch.configuration_excerpt import excerpts
