@@ -294,6 +294,15 @@ OPSWATCH_STORE = Measurement(
     "The store at work",
 )
 
+OPSWATCH_CANARY = Measurement(
+    "opswatch_canary",
+    _SELF,
+    ("host",),
+    (_amount("number", "1", "what is looked for when the point is read back"),),
+    1_000,
+    "Points that are written only to be read back, which shows that the store keeps what it takes",
+)
+
 BUILT_IN = Registry(
     (
         CPU,
@@ -311,5 +320,6 @@ BUILT_IN = Registry(
         OPSWATCH_SPOOL,
         OPSWATCH_STORE,
         OPSWATCH_ROLLUP,
+        OPSWATCH_CANARY,
     )
 )

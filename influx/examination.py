@@ -1,0 +1,106 @@
+"""What an InfluxDB must be for OpsWatch, and what is wrong with the one that was named. Shell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from influx import advice
+from influx.canary import ask_small, query_trouble
+from influx.connection import Answer, InfluxConnection
+from influx.write_answers import Asked, Closed, Taken, meaning
+from telemetry.clock import Clock
+from telemetry.errors import StoreUnavailable
+from telemetry.schema import MeasurementClass
+
+MAX_SKEW = 5.0  # seconds between the server's clock and ours
+# How long each class is kept by default (design.md 4), as InfluxDB's command line takes it.
+RETENTIONS: Mapping[MeasurementClass, str] = {
+    MeasurementClass.METRICS: "7d",
+    MeasurementClass.EVENTS: "400d",
+    MeasurementClass.SELF: "31d",
+}
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+_STOPS_COMPACTING = (2, 9, 0)
+_READ = "from(bucket: p_bucket) |> range(start: -1m) |> limit(n: 1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Each fault and each warning is a sentence with a way out. `version` is what the server says, often `dev`."""
+
+    version: str = ""
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+async def examine(connection: InfluxConnection, clock: Clock) -> Examination:
+    """Ask the server who it is, and whether each bucket can be written and read. Nothing is stored."""
+    url = connection.settings.url
+    before = clock.now()
+    try:
+        answer = await connection.ask("GET", "/ping")
+        after = clock.now()
+        version = answer.headers.get("x-influxdb-version", "")
+        if fault := _wrong_server(answer, url):
+            return Examination(version, (fault,))
+        faults = [await _fault(connection, one, after) for one in MeasurementClass]
+    except StoreUnavailable as error:
+        return Examination("", (error.message,))
+    warnings = (_version_warning(version, url), _clock_warning(answer, before, after, url))
+    # Of a wrong token every bucket says the same.
+    return Examination(version, tuple(dict.fromkeys(filter(None, faults))), tuple(filter(None, warnings)))
+
+
+def _wrong_server(answer: Answer, url: str) -> str:
+    version = answer.headers.get("x-influxdb-version")
+    if version is None:
+        return f"at {url}: " + advice.no_influxdb(f"{answer.status} {answer.text}".strip())
+    found = _VERSION.match(version)
+    if found is None or found[1] == "2":  # one that somebody built says `dev`
+        return ""
+    return (
+        f"at {url} is InfluxDB {version.removeprefix('v')}, and OpsWatch needs InfluxDB 2: it asks in Flux, which"
+        " others do not answer or answer otherwise (the image influxdb:2.9.1 is one; `latest` is not)"
+    )
+
+
+async def _fault(connection: InfluxConnection, measurement_class: MeasurementClass, now: datetime) -> str:
+    """What is wrong with the bucket of a class; empty when nothing is."""
+    org, bucket = connection.settings.org, connection.settings.bucket(measurement_class)
+    answer = await connection.write(bucket, b"", is_gzip=False)
+    said = meaning(answer.status, answer.headers, answer.body, Asked(bucket, org, ()), now)
+    if isinstance(said, Closed):
+        is_missing = said.reason == advice.no_bucket(bucket, org)
+        return advice.no_bucket(bucket, org, RETENTIONS[measurement_class]) if is_missing else said.reason
+    if not isinstance(said, Taken):
+        return f"the bucket {bucket} cannot be written at the moment: {answer.status} {answer.text}"
+    trouble = query_trouble(await ask_small(connection, _READ, {"p_bucket": bucket}), bucket, org)
+    return trouble.message if trouble is not None else ""
+
+
+def _version_warning(version: str, url: str) -> str:
+    found = _VERSION.match(version)
+    if found is None or tuple(map(int, found.groups())) != _STOPS_COMPACTING:
+        return ""
+    return f"InfluxDB at {url} is 2.9.0, which can stop compacting its files (use 2.9.1)"
+
+
+def _clock_warning(answer: Answer, before: datetime, after: datetime, url: str) -> str:
+    """`before` and `after` are when it was asked and had answered; its date has whole seconds."""
+    try:
+        date = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return ""
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    ahead, behind = (date - after).total_seconds(), (before - date).total_seconds() - 1
+    if max(ahead, behind) <= MAX_SKEW:
+        return ""
+    words = f"{ahead:,.0f} s ahead of" if ahead > 0 else f"{behind:,.0f} s behind"
+    return (
+        f"the clock of InfluxDB at {url} is {words} ours (have both follow the same time source: it drops and keeps"
+        " points by its own clock)"
+    )
