@@ -13,10 +13,11 @@ import duckdb
 from embedded.engine import is_corrupt
 from embedded.recovery import MissingPeriod
 from embedded.rollup import RollupLedger
-from embedded.selection import MAX_VALUES, Selected, SeriesIndex, first_line, typed
+from embedded.selection import Selected, SeriesIndex, first_line
 from embedded.sql import TABLES, select_in_time_order, select_latest, select_raw
 from embedded.values import read_values
-from embedded.windows import WindowedQuery, answer_quantiles, answer_windows, expired
+from embedded.windows import WindowedQuery, answer_quantiles, answer_windows
+from telemetry.answers import MAX_VALUES, cut, expired, too_many_values, typed
 from telemetry.errors import QueryTooLarge, StoreDamaged, StoreUnavailable
 from telemetry.grouping import finished
 from telemetry.points import Tags
@@ -157,19 +158,14 @@ def _raw(
     identifiers = [one.identifier for one in selected]
     rows = cursor.execute(select_raw(table, query, identifiers, shape.limit, MAX_VALUES)).fetchall()
     if len(rows) > MAX_VALUES:
-        raise QueryTooLarge(
-            f"the answer has more than {MAX_VALUES:,} values: shorten the range, narrow it with where,"
-            " or ask for windows with every",
-            field="limit",
-        )
+        raise too_many_values()
     found: dict[int, tuple[list[int], list[Any]]] = {}
     for identifier, moment, value, text in rows:
         times, values = found.setdefault(identifier, ([], []))
         times.append(moment)
         values.append(text if value is None else value)
     if any(len(times) > shape.limit for times, _ in found.values()):
-        cut = f"only the first {shape.limit:,} samples of a series are shown; ask again from the last time"
-        warnings = (*warnings, cut)
+        warnings = (*warnings, cut(shape.limit))
     series = []
     for one in selected:
         if one.identifier in found:

@@ -6,18 +6,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Any
 
 import duckdb
 
 from embedded.sql import select_series
-from telemetry.errors import InvalidQuery, QueryTooLarge
-from telemetry.points import FieldValue, canonical_tags
+from telemetry.answers import MAX_SERIES, check_series
+from telemetry.errors import InvalidQuery
+from telemetry.points import canonical_tags
 from telemetry.schema import FieldKind, FieldType, Measurement
 from telemetry.series import Predicate, Series, SeriesQuery
 
-MAX_VALUES = 2_000_000  # of one answer in memory; an export streams instead
-MAX_SERIES = 20_000
 _MAX_REMEMBERED = 50_000  # series of all questions together; some 30 MB
 
 
@@ -51,8 +49,7 @@ def select(cursor: duckdb.DuckDBPyConnection, query: SeriesQuery, measurement: M
         raise InvalidQuery(
             f"a pattern in where is not a regular expression as RE2 knows them: {first_line(error)}", field="where"
         ) from error
-    if len(rows) > MAX_SERIES:
-        raise QueryTooLarge(f"the query means more than {MAX_SERIES:,} series: narrow it with where", field="where")
+    check_series(len(rows))
     known = {field.name: field for field in measurement.fields}
     found = []
     for identifier, name, tags in rows:
@@ -111,13 +108,6 @@ class SeriesIndex:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._size -= len(kept.selected) + 1
-
-
-def typed(kind: FieldType, values: list[Any]) -> Sequence[FieldValue | None]:
-    """Values as the registry has them: the store holds integers as doubles, exact up to 2^53."""
-    if kind is FieldType.INTEGER:
-        return [None if value is None else int(value) for value in values]
-    return values
 
 
 def first_line(error: duckdb.Error) -> str:

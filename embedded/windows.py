@@ -10,12 +10,11 @@ from typing import Any
 import duckdb
 
 from embedded.rollup import RollupLedger
-from embedded.selection import MAX_VALUES, Selected, typed
+from embedded.selection import Selected
 from embedded.sql import RAW_TABLE, WIDE_TABLES, select_quantiles, select_windows
-from telemetry.errors import QueryTooLarge
-from telemetry.grouping import finished, group_tags
-from telemetry.histogram import quantile as quantile_of_buckets
-from telemetry.points import FieldValue, Tags
+from telemetry.answers import check_size, expired, pool_of, quantiles_of_buckets, typed
+from telemetry.grouping import finished
+from telemetry.points import FieldValue
 from telemetry.rollup import LEVELS, RAW, coarsest, is_answered, plan_levels
 from telemetry.schema import FieldKind, FieldType, Measurement
 from telemetry.series import (
@@ -29,7 +28,6 @@ from telemetry.series import (
     SeriesSamples,
     Window,
 )
-from telemetry.times import format_instant
 
 _KEEP_INTEGERS = {Function.MIN, Function.MAX, Function.SUM, Function.FIRST, Function.LAST, Function.INCREASE}
 Matrix = dict[int, list[list[Any]]]  # by series_id: a column per function, a value per window
@@ -95,7 +93,7 @@ def answer_quantiles(
     assert isinstance(shape, Quantile)
     check_size(asked.query, len(exact) * len(shape.quantiles) + len(buckets))
     plan = asked.segments(FieldKind.HISTOGRAM, [Function.SUM]) if buckets else ()
-    series = [*_exact(asked, shape, exact), *_from_buckets(asked, shape, buckets, plan)]
+    series = [*_exact(asked, shape, exact), *_from_buckets(asked, buckets, plan)]
     raw = (Segment(RAW, asked.query.axis.start, asked.query.axis[-1] + asked.query.axis.step),)
     return result(asked, series, [plan, *([raw] if exact else [])], warnings)
 
@@ -115,11 +113,6 @@ def result(
     longest = max(plans, key=len, default=())
     level = coarsest(part for segments in plans for part in segments)
     return SeriesResult(asked.query, level, finished(asked.query, series), tuple(told), tuple(longest))
-
-
-def expired(since: int) -> str:
-    """That samples are missing because they are no longer kept, for people."""
-    return f"samples before {format_instant(since)} are no longer kept, and not in this answer"
 
 
 def read_matrix(
@@ -142,16 +135,6 @@ def read_matrix(
                 for number, value in zip(numbers, values, strict=True):
                     column[number] = value
     return matrix
-
-
-def check_size(query: SeriesQuery, columns: int) -> None:
-    """Raise QueryTooLarge when an answer of so many columns would not fit in memory."""
-    if len(query.axis) * columns > MAX_VALUES:
-        raise QueryTooLarge(
-            f"{columns:,} series of {len(query.axis):,} windows are more than {MAX_VALUES:,} values:"
-            " lengthen every, shorten the range, or narrow it with where",
-            field="every",
-        )
 
 
 def _by_plan(
@@ -177,22 +160,13 @@ def _window_values(
     return values
 
 
-def _pools(asked: WindowedQuery, selected: Sequence[Selected], field: str | None) -> dict[Series, list[Selected]]:
-    """The series whose samples are taken together, by what their answer is called."""
-    pools: dict[Series, list[Selected]] = defaultdict(list)
-    for one in selected:
-        tags: Tags = one.series.tags
-        if asked.query.group_by is not None:
-            tags = group_tags(tags, asked.query.group_by)
-        pools[Series(one.series.measurement, tags, field or one.series.field)].append(one)
-    return pools
-
-
 def _exact(asked: WindowedQuery, shape: Quantile, selected: Sequence[Selected]) -> list[SeriesSamples]:
-    pools = _pools(asked, selected, None)
-    if not pools:
+    if not selected:
         return []
     axis = asked.query.axis
+    pools: dict[Series, list[Selected]] = defaultdict(list)
+    for one in selected:
+        pools[pool_of(asked.query, one.series)].append(one)
     members = [(one.identifier, number) for number, some in enumerate(pools.values()) for one in some]
     columns: Matrix = {}
     rows = asked.cursor.execute(select_quantiles(asked.table, axis, shape.quantiles, members)).fetchall()
@@ -208,30 +182,9 @@ def _exact(asked: WindowedQuery, shape: Quantile, selected: Sequence[Selected]) 
     ]
 
 
-def _from_buckets(
-    asked: WindowedQuery, shape: Quantile, selected: Sequence[Selected], plan: Sequence[Segment]
-) -> list[SeriesSamples]:
+def _from_buckets(asked: WindowedQuery, selected: Sequence[Selected], plan: Sequence[Segment]) -> list[SeriesSamples]:
     if not selected:
         return []
-    axis = asked.query.axis
     matrix = read_matrix(asked, [Function.SUM], plan, [one.identifier for one in selected])
-    bounds = {field.name: field.upper_bound for field in asked.measurement.fields}
-    answer = []
-    by_histogram: dict[str, list[Selected]] = defaultdict(list)
-    for one in selected:
-        field = asked.measurement.field(one.series.field)
-        assert field is not None
-        by_histogram[field.histogram].append(one)
-    for histogram, buckets in by_histogram.items():
-        for series, some in _pools(asked, buckets, histogram).items():
-            counts: list[dict[float, float]] = [defaultdict(float) for _ in axis]
-            for one in some:
-                for number, count in enumerate(matrix[one.identifier][0] if one.identifier in matrix else ()):
-                    counts[number][bounds[one.series.field]] += count or 0
-            if not any(any(counted.values()) for counted in counts):
-                continue
-            answer += [
-                SeriesSamples(series, axis, [quantile_of_buckets(counted, share) for counted in counts], quantile=share)
-                for share in shape.quantiles
-            ]
-    return answer
+    counts = [(one.series, matrix[one.identifier][0]) for one in selected if one.identifier in matrix]
+    return quantiles_of_buckets(asked.query, asked.measurement, counts)
