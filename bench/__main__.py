@@ -16,6 +16,8 @@ BENCHES = (
     "dashboard",
     "live_stream",
     "http_probe",
+    "influx_encoder",
+    "influx_write",
 )
 
 chosen = sys.argv[1:] or BENCHES

@@ -13,7 +13,7 @@ from influx import advice
 from influx.connection import Answer, InfluxConnection, short_answer, told
 from influx.encoder import Encoder
 from influx.text import encode_tag
-from influx.write_answers import Asked, Closed, Later, Meaning, Taken, meaning
+from influx.write_answers import Asked, BadField, BadLines, Closed, Indivisible, Later, Meaning, Taken, TooOld, meaning
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN, OPSWATCH_CANARY
@@ -51,10 +51,13 @@ class Canary:
                     return WriteOutcome(WriteStatus.RETRY, reason, wait)
                 case Closed(reason):
                     return WriteOutcome(WriteStatus.PAUSE, reason)
-                case other:
-                    return WriteOutcome(WriteStatus.PAUSE, f"InfluxDB refuses a point that is a test of it: {other}")
+                case BadField(reason=reason) | TooOld(reason=reason) | Indivisible(reason=reason):
+                    said = reason
+                case BadLines(reasons):
+                    said = "; ".join(reasons.values())
         except StoreUnavailable as error:
             return WriteOutcome(WriteStatus.RETRY, error.message)
+        return WriteOutcome(WriteStatus.PAUSE, f"InfluxDB refuses a point that is a test of it: {said}")
 
     async def is_taken(self, bucket: str, time: int) -> bool:
         """Whether a single point of this time can be written there at the moment."""

@@ -171,9 +171,12 @@ def _read_token(settings: InfluxSettings) -> str:
     if settings.token_file is None:
         return settings.token.get_secret_value() if settings.token is not None else ""
     try:
-        return settings.token_file.read_text(encoding="utf-8").strip()
+        token = settings.token_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise StoreUnavailable(f"the token of InfluxDB cannot be read: {error}") from error
+    if not token.isprintable():  # no header can carry it
+        raise StoreUnavailable(f"{settings.token_file} must hold the token of InfluxDB alone, on one line")
+    return token
 
 
 def _trusted(settings: InfluxSettings) -> ssl.SSLContext | bool:

@@ -6,6 +6,7 @@ The sign of -0.0 is not written: no aggregate keeps it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Protocol
 
@@ -24,11 +25,10 @@ class Layout(Protocol):
 
 def layout_of(names: Iterable[str], types: Mapping[str, FieldType]) -> Layout:
     """The layout for points with these fields. Raises KeyError for one without a type."""
-    names = sorted(names)
-    prefixes = [escaped(encode_name(name)) + "=" for name in names]
-    if any(types[name] is not FieldType.FLOAT for name in names):
-        return _Mixed(names, prefixes, [types[name] for name in names])
-    return _Floats(names, prefixes) if len(names) > 1 else _Float(names[0], prefixes[0])
+    parts = [_Part(name, escaped(encode_name(name)) + "=", types[name]) for name in sorted(names)]
+    if len(parts) == 1 and parts[0].type is FieldType.FLOAT:
+        return _OneFloat(parts[0])
+    return _Several(parts) if sum(part.type is FieldType.FLOAT for part in parts) > 1 else _OneByOne(parts)
 
 
 def escaped(name: str) -> str:
@@ -36,13 +36,22 @@ def escaped(name: str) -> str:
     return name.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
 
 
-class _Float:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A field; `prefix` is all that stands before its value."""
+
+    name: str
+    prefix: str
+    type: FieldType
+
+
+class _OneFloat:
     """One float."""
 
     __slots__ = ("_name", "_prefix")
 
-    def __init__(self, name: str, prefix: str) -> None:
-        self._name, self._prefix = name, prefix
+    def __init__(self, part: _Part) -> None:
+        self._name, self._prefix = part.name, part.prefix
 
     def written(self, fields: Mapping[str, FieldValue]) -> str:
         value = fields[self._name]
@@ -51,54 +60,69 @@ class _Float:
         return self._prefix + repr(value + 0.0).removesuffix(".0")
 
 
-class _Floats:
-    """Several floats, of which the JSON writer makes text at a fraction of the time that `repr` takes."""
+class _Several:
+    """Several floats, of which the JSON writer makes text at a fraction of the time that `repr` takes, and others."""
 
-    __slots__ = ("_count", "_names", "_prefixes", "_template", "_values")
+    __slots__ = ("_count", "_floats", "_one_by_one", "_others", "_template")
 
-    def __init__(self, names: list[str], prefixes: list[str]) -> None:
-        self._names, self._prefixes = names, prefixes
-        self._count = len(names)
-        self._values = itemgetter(*names)
-        self._template = ",".join(prefix.replace("%", "%%") + "%s" for prefix in prefixes)
+    def __init__(self, parts: list[_Part]) -> None:
+        floats = [part for part in parts if part.type is FieldType.FLOAT]
+        others = [part for part in parts if part.type is not FieldType.FLOAT]
+        places = {part.name: place for place, part in enumerate((*floats, *others))}
+        self._count = len(floats)
+        self._floats = itemgetter(*(part.name for part in floats))
+        self._others = [(part.name, part.type is FieldType.INTEGER) for part in others]
+        self._one_by_one = _OneByOne(parts)
+        ends = {FieldType.FLOAT: "{%d}", FieldType.INTEGER: "{%d}i", FieldType.TEXT: '"{%d}"'}
+        self._template = ",".join(
+            part.prefix.replace("{", "{{").replace("}", "}}") + ends[part.type] % places[part.name] for part in parts
+        )
 
     def written(self, fields: Mapping[str, FieldValue]) -> str:
-        text = to_json(self._values(fields)).decode()[1:-1] + ","
+        text = to_json(self._floats(fields)).decode()[1:-1] + ","
         # Both write the shortest text that reads back to the same bits; but exponents, and what is smaller than
         # 0.0001, differently. A value that is no finite float has no point, or a quotation mark.
         if text.count(".") != self._count or "e" in text or "0.0000" in text or "-0.0," in text or '"' in text:
-            return self._one_by_one(fields)
-        return self._template % tuple(text.replace(".0,", ",")[:-1].split(","))
+            return self._one_by_one.written(fields)
+        values: list[object] = [*text.replace(".0,", ",").split(",")[:-1]]
+        for name, is_integer in self._others:
+            value = fields[name]
+            if is_integer and type(value) is int and -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
+                values.append(value)
+            elif not is_integer and type(value) is str and _is_clean(value):
+                values.append(_text(value))
+            else:
+                return ""
+        return self._template.format(*values)
 
-    def _one_by_one(self, fields: Mapping[str, FieldValue]) -> str:
-        parts = [_Float(*one).written(fields) for one in zip(self._names, self._prefixes, strict=True)]
-        return ",".join(parts) if all(parts) else ""
 
-
-class _Mixed:
+class _OneByOne:
     """Fields of any types."""
 
     __slots__ = ("_parts",)
 
-    def __init__(self, names: list[str], prefixes: list[str], types: list[FieldType]) -> None:
-        self._parts = list(zip(names, prefixes, types, strict=True))
+    def __init__(self, parts: list[_Part]) -> None:
+        self._parts = [(part.name, part.prefix, part.type) for part in parts]
 
     def written(self, fields: Mapping[str, FieldValue]) -> str:
         written = []
         for name, prefix, wanted in self._parts:
             value = fields[name]
-            if type(value) is float and wanted is FieldType.FLOAT and value - value == 0.0:
+            if wanted is FieldType.FLOAT and type(value) is float and value - value == 0.0:
                 written.append(prefix + repr(value + 0.0).removesuffix(".0"))
             elif (
-                type(value) is int and wanted is FieldType.INTEGER and -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER
+                wanted is FieldType.INTEGER and type(value) is int and -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER
             ):
                 written.append(f"{prefix}{value}i")
-            elif type(value) is str and wanted is FieldType.TEXT and _is_clean(value):
-                text = encode_text(value).replace("\\", "\\\\").replace('"', '\\"')
-                written.append(f'{prefix}"{text}"')
+            elif wanted is FieldType.TEXT and type(value) is str and _is_clean(value):
+                written.append(f'{prefix}"{_text(value)}"')
             else:
                 return ""
         return ",".join(written)
+
+
+def _text(text: str) -> str:
+    return encode_text(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _is_clean(text: str) -> bool:

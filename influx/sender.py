@@ -59,6 +59,7 @@ class Sender:
         if not await self._canary.is_taken(parcel.bucket, parcel.items[0].left.time):
             return said
         logger.warning("InfluxDB takes a single point, but not this batch", extra={"reason": said.reason})
+        del self._failures[name]  # the first of its parts has the same name, and failed at nothing yet
         self._suspicious_until = self._clock.monotonic() + _SUSPICIOUS_SECONDS
         return Indivisible(f"InfluxDB takes others, but not this: {said.reason}")
 

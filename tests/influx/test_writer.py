@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from collector.quarantine import Quarantine
+from collector.spool import Spool, SpoolLimits
 from influx.canary import Canary
 from influx.connection import InfluxConnection, InfluxSettings
 from influx.writer import InfluxWriter
 from telemetry.clock import Clock
+from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import FieldValue, Point
 from telemetry.ports import WRITTEN, WriteOutcome, WriteStatus
-from tests.collector.doubles import REAL_CLOCK, SECOND, START, SetClock
+from tests.collector.doubles import REAL_CLOCK, SECOND, START, SetClock, hurried_clock
 from tests.influx import stub
 from tests.influx.stub import HANG, QUERY, RESET, TAKEN, WRITE, Request, Stub, stub_server
 
@@ -354,6 +357,63 @@ async def test_a_500_of_one_batch_is_found_out_before_the_tenth_try(server: Stub
     assert [one.point for one in refused] == [points[42]]
     assert "InfluxDB takes others, but not this" in refused[0].reason
     assert tries < 20
+
+
+@asynccontextmanager
+async def spooled(server: Stub, folder: Path, clock: Clock) -> AsyncIterator[Spool]:
+    quarantine = Quarantine(folder / "quarantine", clock)
+    async with (
+        opened(server, clock) as writer,
+        Spool.opened(folder / "spool.sqlite", writer, quarantine, SpoolLimits(), clock) as spool,
+    ):
+        yield spool
+
+
+async def test_a_500_of_one_point_behind_the_spool_ends_in_quarantine(server: Stub, tmp_path: Path) -> None:
+    """All the others are delivered, and what comes meanwhile is not held up for ever."""
+    landed: set[str] = set()
+
+    def breaks(request: Request) -> stub.Reply:
+        if b"host-0042" in request.body:
+            return stub.WRITE_TIMEOUT
+        landed.update(lines(request))
+        return TAKEN
+
+    server.script_points([breaks])
+    async with spooled(server, tmp_path, hurried_clock()) as spool:
+        assert await spool.write(loads(200)) == WRITTEN
+        assert await spool.write([load(1_000)]) == WRITTEN
+        assert await spool.drain(timedelta(seconds=60))
+        assert spool.refused_points == 1
+        assert spool.statistics.dropped.total() == 0
+
+    assert len(landed) == 200
+
+
+async def test_a12_behind_the_spool_everything_waits_for_a_token(server: Stub, tmp_path: Path) -> None:
+    """Nothing is lost or refused meanwhile, the reason is told, and it goes on by itself."""
+    is_good = False
+    server.script_points([lambda _: TAKEN if is_good else stub.UNAUTHORIZED])
+    async with spooled(server, tmp_path, hurried_clock()) as spool:
+        for number in range(10):
+            assert await spool.write([load(number)]) == WRITTEN
+        assert not await spool.drain(timedelta(seconds=0.5))
+        assert "does not know the token" in spool.statistics.trouble
+        is_good = True
+        assert await spool.drain(timedelta(seconds=30))
+        assert (spool.refused_points, spool.statistics.trouble) == (0, "")
+
+    taken = {line for request in server.points for line in lines(request)}
+    assert len(taken) == 10
+
+
+async def test_a_token_file_with_more_than_a_token_is_said_to_be_one(server: Stub, tmp_path: Path) -> None:
+    """No header could carry it."""
+    file = tmp_path / "token"
+    file.write_text("one\ntwo\n")
+    with pytest.raises(StoreUnavailable, match="alone, on one line"):
+        async with opened(server, settings=server.settings(token_file=file)):
+            pass
 
 
 async def test_an_influxdb_3_that_answers_500_for_a_bad_line_does_not_block(server: Stub) -> None:
