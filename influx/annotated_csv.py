@@ -98,19 +98,20 @@ class AnnotatedCsvParser:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._is_inside = False  # of quotation marks, at its end
         self._header: Header | None = None  # of the rows that come now
         self._annotations: dict[str, list[str]] = {}
         self._is_error = False
 
     def feed(self, piece: bytes) -> list[Rows]:
         """The rows that are whole now."""
-        pending = self._rest + piece if self._rest else piece
-        end = _end_of_records(pending)
-        self._rest = pending[end:]
+        self._is_inside ^= piece.count(b'"') % 2 == 1
+        end = _end_of_records(piece, is_inside=self._is_inside)
+        whole, self._rest = (self._rest + piece[:end], piece[end:]) if end else (b"", self._rest + piece)
         if len(self._rest) > MAX_RECORD_BYTES:
             raise GarbledAnswer(f"a record is longer than {MAX_RECORD_BYTES:,} bytes")
         # What somebody wrote as broken UTF-8 is no reason to show nothing.
-        return list(self._rows_of(pending[:end].decode("utf-8", "replace"))) if end else []
+        return list(self._rows_of(whole.decode("utf-8", "replace"))) if whole else []
 
     def close(self) -> None:
         """There is no more."""
@@ -227,17 +228,19 @@ class _Seconds(dict[str, int]):
         return nanoseconds
 
 
-def _end_of_records(pending: bytes) -> int:
-    """Where the last whole record ends: after a newline that stands in no quotation marks."""
-    end = pending.rfind(b"\n") + 1
-    if b'"' not in pending:
-        return end
-    is_inside = pending.count(b'"', 0, end) % 2 == 1
-    while is_inside:
-        before = pending.rfind(b"\n", 0, end - 1) + 1
-        is_inside ^= pending.count(b'"', before, end) % 2 == 1
-        end = before
-    return end
+def _end_of_records(piece: bytes, *, is_inside: bool) -> int:
+    """Where the last whole record ends: behind a newline that stands in no quotation marks; 0 where there is none.
+
+    `is_inside` is whether the piece ends in quotation marks.
+    """
+    stop = len(piece)
+    while True:
+        quote = piece.rfind(b'"', 0, stop)
+        if not is_inside and (newline := piece.rfind(b"\n", quote + 1, stop)) >= 0:
+            return newline + 1
+        if quote < 0:
+            return 0
+        stop, is_inside = quote, not is_inside
 
 
 def _end_of_table(lines: Sequence[str], position: int) -> int:
@@ -251,17 +254,18 @@ def _end_of_table(lines: Sequence[str], position: int) -> int:
     return bisect_left(lines, True, position + 1, key=lambda other: not other.startswith(key))  # noqa: FBT003
 
 
-def _end_of_rows(lines: list[str], position: int) -> int:
+def _end_of_rows(lines: Sequence[str], position: int) -> int:
     """Where the table's rows end: before an empty line, or an error that comes without one."""
-    ends = (lines.index(end, position) for end in ("", _ERROR_LINE) if end in lines)
-    return min((end for end in ends), default=len(lines))
+    while position < len(lines) and lines[position] and lines[position] != _ERROR_LINE:
+        position += 1
+    return position
 
 
 def _narrow(header: Header, lines: Sequence[str]) -> Rows | None:
     """Rows that differ in their times and values alone: all the rest is cut away before the cells are. None if not."""
     line, varying = lines[0], header.varying
     row = line.split(",")
-    if len(row) != len(header.names):
+    if len(row) != len(header.names) or row[0]:
         raise _not_a_row(header, line)
     before, behind = ",".join(row[: varying.start]) + ",", "".join("," + cell for cell in row[varying.stop :])
     text = "\r\n".join(lines).replace(f"{behind}\r\n{before}", ",")

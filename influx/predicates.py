@@ -27,11 +27,11 @@ class Script:
 
     def __init__(self) -> None:
         self._parameters: dict[str, Parameter] = {}
-        self._names: dict[tuple[type, Parameter], str] = {}
+        self._names: dict[tuple[str, Parameter], str] = {}
 
     def bind(self, word: str, value: Parameter) -> str:
         """The name that stands for the value in the text."""
-        key = (type(value), value)
+        key = (word, value)
         if key not in self._names:
             name = f"p_{word}" if f"p_{word}" not in self._parameters else f"p_{word}_{len(self._parameters)}"
             self._parameters[name] = value

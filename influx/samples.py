@@ -46,10 +46,12 @@ class _Layout:
 class SeriesRows:
     """Reads the rows of one measurement's series; remembers what comes again and again.
 
+    `are_counts` says that values are numbers of samples, of texts too.
     Methods raise GarbledAnswer, and QueryTooLarge for too many series.
     """
 
-    def __init__(self, measurement: Measurement, where: Predicate) -> None:
+    def __init__(self, measurement: Measurement, where: Predicate, *, are_counts: bool = False) -> None:
+        self._are_counts = are_counts
         self._measurement = measurement
         self._fields = {field.name: field for field in measurement.fields}
         self._is_meant = meaning(where)
@@ -70,7 +72,8 @@ class SeriesRows:
         field = self._fields.get(name)
         is_text = field is not None and field.type is FieldType.TEXT
         series = None
-        if layout.datatype in ({"string"} if is_text else _WHOLE | {"double"}) and self._is_meant(tags):
+        wanted = {"string"} if is_text and not self._are_counts else _WHOLE | {"double"}
+        if layout.datatype in wanted and self._is_meant(tags):
             series = Series(self._measurement.name, canonical_tags(tags), name)
             self._count += 1
             check_series(self._count)

@@ -64,7 +64,7 @@ class Slicer:
 
     async def _counts(self) -> Mapping[Tags, Mapping[Series, int]]:
         found: dict[Tags, dict[Series, int]] = defaultdict(dict)
-        reader = self._asked.rows()
+        reader = SeriesRows(self._asked.measurement, self._asked.query.where, are_counts=True)
 
         def take(rows: Rows) -> None:
             if (series := reader.series(rows)) is not None:
@@ -116,7 +116,7 @@ class Slicer:
 
     async def _counts_by_window(self, selection: Selection, axis: range) -> Sequence[int]:
         counts = [0] * len(axis)
-        reader = SeriesRows(self._asked.measurement, selection.where)
+        reader = SeriesRows(self._asked.measurement, selection.where, are_counts=True)
 
         def take(rows: Rows) -> None:
             if (series := reader.series(rows)) is not None:

@@ -1,4 +1,4 @@
-"""Every question of the algebra has on a real InfluxDB the meaning that it has for the oracle and the embedded store."""
+"""Every question of the algebra means on a real InfluxDB what it means to the oracle and to the embedded store."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ from influx.reader import InfluxReader
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.schema import MeasurementClass
-from telemetry.series import Function, SeriesSamples, ValuesQuery
+from telemetry.series import Function
 from tests.algebra_cases import (
     CASES,
     day_of,
@@ -105,7 +105,3 @@ def test_values_are_those_of_series_with_a_sample_in_the_range(world: World) -> 
         asked = values_query_of(case, day, of, tag, named=named)
 
         assert world.runner.run(world.reader.values(asked)) == values_of(points, asked), asked
-
-
-def test_slices_come_tag_set_by_tag_set_and_make_up_the_whole(world: World) -> None:
-    """What a stream gives in slices is what `read` gives at once, to the last sample."""
