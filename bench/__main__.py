@@ -18,6 +18,7 @@ BENCHES = (
     "http_probe",
     "influx_encoder",
     "influx_write",
+    "influx_reader",
 )
 
 chosen = sys.argv[1:] or BENCHES
