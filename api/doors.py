@@ -131,13 +131,17 @@ class OwnHealth:
     spool_trouble: str
     spool_dropped_points: int
     store_kind: str
-    store_file_bytes: int
-    store_series: int
+    store_file_bytes: int | None  # None where the store does not say
+    store_series: int | None
     started: datetime
     first_sample_due: datetime | None
     rollups: tuple[RollupHealth, ...] = ()
     lost: tuple[LostPeriod, ...] = ()
     disk: DiskHealth | None = None
+    store_notes: tuple[str, ...] = ()  # sentences about what is odd with the store
+    catch_up_s: float | None = (
+        None  # until nothing waits in the spool, at the pace of now; None: nothing does, or unknown
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,7 @@ def _connection_status(own: OwnHealth, *, reachable: bool) -> ConnectionStatusAn
             kind=own.store_kind,
             series=own.store_series,
             file_bytes=own.store_file_bytes,
+            notes=list(own.store_notes),
             missing=[
                 MissingAnswer(start=written(one.start), stop=written(one.stop) or "", reason=one.reason, file=one.file)
                 for one in own.lost
@@ -192,6 +193,7 @@ def _connection_status(own: OwnHealth, *, reachable: bool) -> ConnectionStatusAn
         spool=SpoolAnswer(
             pending_batches=own.spool_pending_batches,
             oldest_seconds=round(own.spool_oldest_s, 3),
+            catch_up_seconds=None if own.catch_up_s is None else round(own.catch_up_s, 3),
             dropped_points=own.spool_dropped_points,
             trouble=own.spool_trouble,
         ),

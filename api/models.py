@@ -87,14 +87,18 @@ class MissingAnswer(Answer):
 
 class StoreAnswer(Answer):
     kind: str
-    series: int
-    file_bytes: int
+    series: int | None = Field(description="null: the store does not say.")
+    file_bytes: int | None = Field(description="null: the store does not say.")
+    notes: list[str] = Field(description="What is odd with the store, in sentences.")
     missing: list[MissingAnswer]
 
 
 class SpoolAnswer(Answer):
     pending_batches: int
     oldest_seconds: float
+    catch_up_seconds: float | None = Field(
+        description="Until nothing waits, at the pace of now; null when nothing does, or when it does not become less."
+    )
     dropped_points: int
     trouble: str = Field(description="Why the store takes no points; empty when it does.")
 

@@ -110,18 +110,31 @@ def _facts(own: OwnHealth, now: datetime, version: str) -> tuple[Fact, ...]:
         Fact("Version", version),
         Fact("Running for", format_seconds((now - own.started).total_seconds())),
         Fact("Readiness", ready, "critical" if own.reasons else ""),
-        Fact("Store", f"{own.store_kind}, {own.store_series:,} series, {format_value(own.store_file_bytes, 'bytes')}"),
-        Fact(
-            "Spool",
-            f"{own.spool_pending_batches} batches wait, the oldest for {format_seconds(own.spool_oldest_s)}; {dropped}",
-            "critical" if own.spool_dropped_points else "",
-        ),
+        Fact("Store", _store_words(own)),
+        *(Fact("Store, note", note, "warning") for note in own.store_notes),
+        Fact("Spool", f"{_spool_words(own)}; {dropped}", "critical" if own.spool_dropped_points else ""),
         Fact("Store takes points", own.spool_trouble or "yes", "critical" if own.spool_trouble else ""),
         *(Fact("Lost", _lost_words(one), "critical") for one in own.lost),
         *(() if own.disk is None else (_disk_fact(own.disk),)),
         *(_rollup_fact(one) for one in own.rollups),
         Fact("Log", own.log_rotation_status, "" if own.log_rotation_status == "healthy" else own.log_rotation_status),
     )
+
+
+def _store_words(own: OwnHealth) -> str:
+    words = [own.store_kind]
+    if own.store_series is not None:
+        words.append(f"{own.store_series:,} series")
+    if own.store_file_bytes is not None:
+        words.append(format_value(own.store_file_bytes, "bytes"))
+    return ", ".join(words)
+
+
+def _spool_words(own: OwnHealth) -> str:
+    words = f"{own.spool_pending_batches} batches wait, the oldest for {format_seconds(own.spool_oldest_s)}"
+    if own.catch_up_s is not None:
+        words += f"; catching up, about {format_seconds(own.catch_up_s)} to go"
+    return words
 
 
 def _lost_words(lost: LostPeriod) -> str:

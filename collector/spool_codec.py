@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -22,6 +22,14 @@ ENCODING = "json1"
 NANOSECONDS_PER_DAY = 86_400 * 1_000_000_000
 MAX_POINTS = 5_000  # of one row
 MAX_BYTES = 10_000_000  # of one row (design.md 5)
+ONE_LANE = "store"  # the lane of every point where a destination is one
+
+LaneOf = Callable[[Point], str]
+
+
+def one_lane(point: Point) -> str:  # noqa: ARG001 (it is the same for all)
+    """The lane of a point whose destination is as well or as unwell for it as for every other."""
+    return ONE_LANE
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,7 @@ class Packed:
 
     points: tuple[Point, ...]
     payload: bytes
+    lane: str = ONE_LANE
 
     @property
     def sources(self) -> Counter[str]:
@@ -37,8 +46,26 @@ class Packed:
         return Counter(point.measurement for point in self.points)
 
 
-def pack(points: Iterable[Point]) -> tuple[list[Packed], list[Refused]]:
-    """Points as rows of which none crosses a UTC day; one that cannot be written is refused, its neighbours go on."""
+def pack(points: Iterable[Point], lane_of: LaneOf = one_lane) -> tuple[list[Packed], list[Refused]]:
+    """Points as rows, each of one lane and one UTC day; one that cannot be written is refused, its neighbours go on."""
+    packed: list[Packed] = []
+    refused: list[Refused] = []
+    for lane, some in by_lane(points, lane_of).items():
+        rows, bad = _pack(some, lane)
+        packed += rows
+        refused += bad
+    return packed, refused
+
+
+def by_lane(points: Iterable[Point], lane_of: LaneOf) -> dict[str, list[Point]]:
+    """The points of each lane, in their order."""
+    found: dict[str, list[Point]] = {}
+    for point in points:
+        found.setdefault(lane_of(point), []).append(point)
+    return found
+
+
+def _pack(points: list[Point], lane: str) -> tuple[list[Packed], list[Refused]]:
     packed: list[Packed] = []
     refused: list[Refused] = []
     # A stack instead of recursion: what cannot be one row is halved until it can, or is a single point.
@@ -46,7 +73,7 @@ def pack(points: Iterable[Point]) -> tuple[list[Packed], list[Refused]]:
     while waiting:
         batch = waiting.pop()
         try:
-            packed.append(Packed(tuple(batch), encode(batch)))
+            packed.append(Packed(tuple(batch), encode(batch), lane))
         except (ValueError, TypeError, RecursionError) as error:
             if len(batch) == 1:
                 refused.append(Refused(batch[0], f"the spool cannot hold it: {error}"))

@@ -5,99 +5,29 @@ Every method blocks; the spool calls them from one thread. Several processes may
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from collector.spool_codec import ENCODING, MAX_BYTES, MAX_POINTS, Packed, checksum, day_of, decode
-from telemetry.errors import StoreUnavailable
+from collector.spool_codec import MAX_BYTES, MAX_POINTS, ONE_LANE, LaneOf, Packed, day_of, encode, one_lane
+from collector.spool_labels import Labels
+from collector.spool_opening import begin_anew, code_of, open_or_begin_anew
+from collector.spool_rows import BrokenBatch, StoredBatch, by_measurement, read_row, values_of
 from telemetry.points import Point
 
-logger = logging.getLogger(__name__)
-
-_SCHEMA = (
-    """
-    CREATE TABLE IF NOT EXISTS batch (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: a process that holds an old id must not delete a new row
-        destination TEXT NOT NULL,
-        created INTEGER NOT NULL,              -- ns
-        first INTEGER NOT NULL,                -- ns, the earliest point
-        last INTEGER NOT NULL,                 -- ns, the latest point
-        points INTEGER NOT NULL,
-        bytes INTEGER NOT NULL,                -- with what the row itself takes
-        sources TEXT NOT NULL,                 -- JSON: points by measurement; dropping reads no payload
-        checksum INTEGER NOT NULL,
-        encoding TEXT NOT NULL,
-        payload BLOB NOT NULL
-    )
-    """,
-    # What waits is known at once, however many rows there are and whichever process wrote them.
-    "CREATE TABLE IF NOT EXISTS total (one INTEGER PRIMARY KEY CHECK (one = 1), batches INTEGER, bytes INTEGER)",
-    """
-    CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON batch
-    BEGIN UPDATE total SET batches = batches + 1, bytes = bytes + NEW.bytes; END
-    """,
-    """
-    CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON batch
-    BEGIN UPDATE total SET batches = batches - 1, bytes = bytes - OLD.bytes; END
-    """,
-)
-_COUNT = "INSERT OR REPLACE INTO total SELECT 1, count(*), coalesce(sum(bytes), 0) FROM batch"
-_COLUMNS = "id, created, payload, checksum, encoding"
+_COLUMNS = "id, created, destination, payload, checksum, encoding"
 _INSERT = (
-    "INSERT INTO batch (destination, created, first, last, points, bytes, sources, checksum, encoding, payload)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO batch (id, destination, created, first, last, points, bytes, sources, checksum, encoding, payload)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_DESTINATION = "store"
-_ROW_BYTES = 100  # what a row takes beside its payload, about
+_LAST = "SELECT coalesce(max(id), 0) FROM batch"
 _TRIMMED_AT_ONCE = 1_000  # rows; the next commit goes on
-# Troubles of the disk or of other processes, which pass; every other one means that the file is not a spool. Read-only
-# is not among them: the file was opened for writing before, so it is its header that says so.
-_PASSING = frozenset(
-    {
-        sqlite3.SQLITE_AUTH,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOLFS,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBatch:
-    """Committed points, and the rows that hold them; `created` is when the oldest of them was made (ns)."""
-
-    identifiers: tuple[int, ...]
-    points: tuple[Point, ...]
-    created: int
-
-    @property
-    def first(self) -> int:
-        """The number of its first row, by which it is known."""
-        return self.identifiers[0]
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenBatch:
-    """A row that cannot be read, and why."""
-
-    identifier: int
-    payload: bytes
-    reason: str
+_LABELLED_AT_ONCE = 200  # rows; commits are not to wait for long
+_Row = tuple[int, int, Any, bytes, Any, Any]  # _COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,45 +42,42 @@ class Pending:
 class SpoolFile:
     """One open file. Raises sqlite3.Error for troubles of the disk."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, set_aside: Path | None) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, set_aside: Path | None, lane_of: LaneOf = one_lane
+    ) -> None:
         self._path = path
         self._connection = connection
         self._highest = 0
         self._usable = True
+        self._labels = Labels(lane_of)
+        # Rows before these hold nothing of a lane; so a long backlog of one lane is not looked through for another.
+        self._begins: defaultdict[str, int] = defaultdict(int)
+        self._unlabelled_from = 0
         self.set_aside = set_aside
 
     @classmethod
-    def open(cls, path: Path, stamp: str) -> SpoolFile:
+    def open(cls, path: Path, stamp: str, lane_of: LaneOf = one_lane) -> SpoolFile:
         """Open or make the file; one that is damaged is renamed with `stamp`, never deleted, and a new one begins.
 
-        Raises StoreUnavailable when not even a new one can be made.
+        `lane_of` says of a point in which lane it is. Raises StoreUnavailable when not even a new one can be made.
         """
-        try:
-            try:
-                return cls(path, _connect(path), None)
-            except UnicodeDecodeError as error:  # the damage is in what SQLite quotes in its message
-                return cls(path, *_begin_anew(path, stamp, error))
-            except sqlite3.Error as error:
-                # "No such column" and "unsupported file format" say as well that this is no file of ours.
-                if _code(error, sqlite3.SQLITE_ERROR) in _PASSING:
-                    raise
-                return cls(path, *_begin_anew(path, stamp, error))
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the spool {path} cannot be opened: {error}", value=str(path)) from error
+        return cls(path, *open_or_begin_anew(path, stamp), lane_of)
 
     def start_anew(self, stamp: str, error: Exception) -> None:
         """Set aside a file that was found damaged while it was open, and begin a new one."""
         self._usable = False  # should anything here fail, the next attempt begins here again
         self._connection.close()
-        self._connection, self.set_aside = _begin_anew(self._path, stamp, error)
+        self._connection, self.set_aside = begin_anew(self._path, stamp, error)
         with self._connection:
             # Numbers go on: somebody may still hold those of the old file.
             self._connection.execute("INSERT INTO sqlite_sequence VALUES ('batch', ?)", (self._highest + 1_000_000,))
+        self._begins.clear()
+        self._unlabelled_from = 0
         self._usable = True
 
     def is_damaged(self, error: sqlite3.Error) -> bool:
         """Whether an error says that the file itself is broken, so that only a new one helps."""
-        return not self._usable or _code(error, 0) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+        return not self._usable or code_of(error, 0) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
     def insert(self, packed: Sequence[Packed], created: int, delivered: Collection[int]) -> list[StoredBatch]:
         """Commit rows, and forget those that were delivered, in one transaction; what is returned survives us."""
@@ -161,44 +88,97 @@ class SpoolFile:
     def replace(self, batch: StoredBatch, packed: Sequence[Packed]) -> list[StoredBatch]:
         """Put smaller batches in the place of one that was too large, in one transaction; they are as old as it."""
         with self._connection:
-            self._delete(batch.identifiers)
+            self._forget(batch)
             return self._insert(packed, batch.created)
+
+    def forget(self, batch: StoredBatch) -> None:
+        """Delete the batch's points; what others have in its rows stays in its place."""
+        with self._connection:
+            self._forget(batch)
 
     def delete(self, identifiers: Collection[int]) -> None:
         if identifiers:
             with self._connection:
                 self._delete(identifiers)
 
-    def oldest(self, apart: Sequence[int]) -> StoredBatch | BrokenBatch | None:
-        """The oldest rows, as many as make one good batch of one UTC day; or the very oldest, if it is broken.
+    def has(self, identifier: int) -> bool:
+        """Whether the row is still there."""
+        return self._row(identifier) is not None
+
+    def label_some(self) -> frozenset[str] | BrokenBatch | None:
+        """Label some rows that somebody wrote who knows no lanes, or others; the lanes found, None when all are known.
+
+        The oldest first; a broken one is returned in its turn.
+        """
+        (last,) = self._connection.execute(_LAST).fetchone()
+        wrong: dict[int, str] = {}
+        found: set[str] = set()
+        with closing(self._rows(self._unlabelled_from, self._labels.known)) as rows:
+            for number, (identifier, _, label, *content) in enumerate(rows):
+                points = read_row(identifier, *content)
+                if isinstance(points, BrokenBatch) and not number:
+                    return points
+                if isinstance(points, BrokenBatch) or number == _LABELLED_AT_ONCE:
+                    break
+                right = self._labels.of(points)
+                found |= self._labels.lanes(right)
+                if right != label:
+                    wrong[identifier] = right
+        if not found:
+            self._unlabelled_from = last + 1
+            return None
+        self._label(wrong)
+        return frozenset(found)
+
+    def oldest(self, apart: Sequence[int], lane: str = ONE_LANE) -> StoredBatch | BrokenBatch | None:
+        """The lane's oldest rows, as many as make one good batch of one UTC day; or the very oldest, if it is broken.
 
         The rows of `apart` come after all others, one at a time, in that order.
         """
-        identifiers: list[int] = []
-        points: list[Point] = []
-        made, size = 0, 0
-        with closing(self._rows(frozenset(apart))) as rows:
-            for identifier, created, payload, batch in rows:
-                self._highest = max(self._highest, identifier)
-                if isinstance(batch, BrokenBatch):
-                    if not identifiers:
-                        return batch
-                    break
-                size += len(payload)
-                if points and (size > MAX_BYTES or not _go_together(points, batch)):
-                    break
-                made = min(made or created, created)
-                identifiers.append(identifier)
-                points += batch
-        return StoredBatch(tuple(identifiers), tuple(points), made) if identifiers else self._one_of(apart)
+        while (found := self.label_some()) is not None:  # else what is to come first may not be seen
+            if isinstance(found, BrokenBatch):
+                return found
+        (last,) = self._connection.execute(_LAST).fetchone()
+        batch, begin, labels = self._gather(frozenset(apart), lane)
+        self._begins[lane] = last + 1 if begin is None else begin
+        self._label(labels)
+        return batch or self._one_of(apart, lane)
 
-    def _one_of(self, identifiers: Sequence[int]) -> StoredBatch | BrokenBatch | None:
+    def _gather(
+        self, apart: Collection[int], lane: str
+    ) -> tuple[StoredBatch | BrokenBatch | None, int | None, dict[int, str]]:
+        """The oldest rows that go together, the first row of the lane, and the labels that are wrong."""
+        gathered = _Gathered(lane)
+        begin: int | None = None
+        labels: dict[int, str] = {}
+        with closing(self._rows(self._begins[lane], self._labels.without(lane))) as rows:
+            for identifier, created, label, payload, expected, encoding in rows:
+                self._highest = max(self._highest, identifier)
+                begin = identifier if begin is None else begin
+                if identifier in apart:
+                    continue
+                points = read_row(identifier, payload, expected, encoding)
+                if isinstance(points, BrokenBatch):
+                    return (gathered.batch or points), begin, labels
+                if (right := self._labels.of(points)) != label:
+                    labels[identifier] = right
+                own = [point for point in points if self._labels.lane_of(point) == lane]
+                if own and not gathered.add(identifier, created, own, len(payload), is_shared=len(own) < len(points)):
+                    break
+        return gathered.batch, begin, labels
+
+    def _one_of(self, identifiers: Sequence[int], lane: str) -> StoredBatch | BrokenBatch | None:
         for one in identifiers:
-            row = self._connection.execute(f"SELECT {_COLUMNS} FROM batch WHERE id = ?", (one,)).fetchone()  # noqa: S608 (our columns)
+            row = self._row(one)
             if row is not None:
-                identifier, created, *content = row
-                batch = _read(identifier, *content)
-                return batch if isinstance(batch, BrokenBatch) else StoredBatch((identifier,), tuple(batch), created)
+                identifier, created, _, *content = row
+                points = read_row(identifier, *content)
+                if isinstance(points, BrokenBatch):
+                    return points
+                own = tuple(point for point in points if self._labels.lane_of(point) == lane)
+                if own:
+                    shared = frozenset({identifier} if len(own) < len(points) else ())
+                    return StoredBatch((identifier,), own, created, lane, shared)
         return None
 
     def pending(self) -> Pending:
@@ -222,7 +202,7 @@ class SpoolFile:
                 if excess <= 0 and created >= created_after:
                     break
                 reason = "bytes" if excess > 0 else "age"
-                dropped.update({(reason, name): count for name, count in _by_measurement(sources, points).items()})
+                dropped.update({(reason, name): count for name, count in by_measurement(sources, points).items()})
                 doomed.append(identifier)
                 excess -= size
         self.delete(doomed)
@@ -237,114 +217,80 @@ class SpoolFile:
     def _insert(self, packed: Sequence[Packed], created: int) -> list[StoredBatch]:
         stored = []
         for one in packed:
-            cursor = self._connection.execute(_INSERT, _values(one, created))
+            cursor = self._connection.execute(_INSERT, (None, *values_of(one, self._labels.of(one.points), created)))
             self._highest = cursor.lastrowid or self._highest
-            stored.append(StoredBatch((self._highest,), one.points, created))
+            stored.append(StoredBatch((self._highest,), one.points, created, one.lane))
         return stored
 
-    def _rows(
-        self, without: Collection[int]
-    ) -> Generator[tuple[int, int, bytes, list[Point] | BrokenBatch], None, None]:
+    def _forget(self, batch: StoredBatch) -> None:
+        self._delete(set(batch.identifiers) - batch.shared)
+        for identifier in batch.shared:
+            row = self._row(identifier)
+            if row is None:
+                continue
+            _, created, _, *content = row
+            points = read_row(identifier, *content)
+            if isinstance(points, BrokenBatch):
+                continue  # it is put away when it is read next
+            self._delete([identifier])
+            others = [point for point in points if self._labels.lane_of(point) != batch.lane]
+            if others:  # under the same number: what is newer in their lanes must not come before them
+                rest = Packed(tuple(others), encode(others))
+                values = values_of(rest, self._labels.of(others), created)
+                self._connection.execute(_INSERT, (identifier, *values))
+
+    def _label(self, labels: Mapping[int, str]) -> None:
+        with self._connection:
+            self._connection.executemany(
+                "UPDATE batch SET destination = ? WHERE id = ?", [(label, one) for one, label in labels.items()]
+            )
+        for identifier, label in labels.items():
+            for lane in self._labels.lanes(label):
+                self._begins[lane] = min(self._begins[lane], identifier)
+
+    def _row(self, identifier: int) -> _Row | None:
+        query = f"SELECT {_COLUMNS} FROM batch WHERE id = ?"  # noqa: S608 (our columns)
+        row: _Row | None = self._connection.execute(query, (identifier,)).fetchone()
+        return row
+
+    def _rows(self, begin: int, without: Sequence[str]) -> Generator[_Row, None, None]:
         # Row by row: what the caller does not ask for is not read from disk.
-        with closing(self._connection.execute(f"SELECT {_COLUMNS} FROM batch ORDER BY id")) as rows:  # noqa: S608 (our columns)
-            for identifier, created, payload, expected, encoding in rows:
-                if identifier not in without:
-                    yield identifier, created, payload, _read(identifier, payload, expected, encoding)
+        marks = ", ".join("?" * len(without))
+        query = f"SELECT {_COLUMNS} FROM batch WHERE id >= ? AND coalesce(destination, '') NOT IN ({marks}) ORDER BY id"  # noqa: S608 (our columns)
+        with closing(self._connection.execute(query, (begin, *without))) as rows:
+            yield from rows
 
 
-def _code(error: sqlite3.Error, otherwise: int) -> int:
-    return int(getattr(error, "sqlite_errorcode", otherwise)) & 0xFF  # without what SQLite adds to it
+class _Gathered:
+    """The rows of one lane that go to the destination together."""
+
+    def __init__(self, lane: str) -> None:
+        self._lane = lane
+        self._identifiers: list[int] = []
+        self._points: list[Point] = []
+        self._shared: set[int] = set()
+        self._made, self._size = 0, 0
+
+    def add(self, identifier: int, created: int, points: Sequence[Point], size: int, *, is_shared: bool) -> bool:
+        """Take one more row; False when it does not go with the others."""
+        self._size += size
+        if self._points and (self._size > MAX_BYTES or not _go_together(self._points, points)):
+            return False
+        self._made = min(self._made or created, created)
+        self._identifiers.append(identifier)
+        self._points += points
+        if is_shared:
+            self._shared.add(identifier)
+        return True
+
+    @property
+    def batch(self) -> StoredBatch | None:
+        if not self._identifiers:
+            return None
+        return StoredBatch(
+            tuple(self._identifiers), tuple(self._points), self._made, self._lane, frozenset(self._shared)
+        )
 
 
 def _go_together(points: Sequence[Point], more: Sequence[Point]) -> bool:
     return len(points) + len(more) <= MAX_POINTS and day_of(points[0]) == day_of(more[0])
-
-
-def _by_measurement(sources: Any, points: int) -> Mapping[str, int]:
-    try:
-        return {str(name): int(count) for name, count in json.loads(sources).items()}
-    except (ValueError, TypeError, AttributeError):
-        return {"unreadable": points}
-
-
-def _values(packed: Packed, created: int) -> tuple[object, ...]:
-    times = [point.time for point in packed.points]
-    sources = json.dumps(packed.sources)
-    return (
-        _DESTINATION,
-        created,
-        min(times),
-        max(times),
-        len(packed.points),
-        len(packed.payload) + len(sources) + _ROW_BYTES,
-        sources,
-        checksum(packed.payload),
-        ENCODING,
-        packed.payload,
-    )
-
-
-def _read(identifier: int, payload: Any, expected: Any, encoding: Any) -> list[Point] | BrokenBatch:
-    if not isinstance(payload, bytes):
-        return BrokenBatch(identifier, str(payload).encode("utf-8", "replace"), "the payload is not bytes")
-    if checksum(payload) != expected:
-        return BrokenBatch(identifier, payload, "the checksum does not fit: the row was damaged on disk")
-    try:
-        points = decode(payload, encoding)
-    except ValueError as error:
-        return BrokenBatch(identifier, payload, str(error))
-    return points or BrokenBatch(identifier, payload, "the batch is empty")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # Made before SQLite does, so that neither it nor its log is ever readable by others.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")  # flipped bytes are for us to judge
-    try:
-        # FULL: an acknowledged point survives the loss of power too, as far as the disk is honest.
-        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", *_SCHEMA):
-            connection.execute(statement)
-        _check(connection)
-        connection.execute(_COUNT)
-        connection.commit()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _check(connection: sqlite3.Connection) -> None:
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(f"integrity check: {verdict}")
-    # The check does not read the text of the tables: one flipped letter makes a column of another name.
-    with closing(sqlite3.connect(":memory:")) as pattern:
-        for statement in _SCHEMA:
-            pattern.execute(statement)
-        if _shape(connection) != _shape(pattern):
-            raise sqlite3.DatabaseError("its tables are not those of a spool")
-
-
-def _shape(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
-    return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
-
-
-def _begin_anew(path: Path, stamp: str, error: Exception) -> tuple[sqlite3.Connection, Path]:
-    aside = _set_aside(path, stamp, error)
-    return _connect(path), aside
-
-
-def _set_aside(path: Path, stamp: str, reason: Exception) -> Path:
-    aside = path.with_name(f"{path.name}.broken-{stamp}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.broken-{stamp}-{number}")
-    logger.error("the spool is damaged; set aside", extra={"path": str(aside), "reason": str(reason)})
-    # The file last: until it is moved, the next start finds it damaged again and sets the rest aside.
-    for suffix in ("-wal", "-shm", ""):
-        source = path.with_name(path.name + suffix)
-        if source.exists():
-            source.rename(aside.with_name(aside.name + suffix))
-    return aside

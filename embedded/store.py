@@ -31,7 +31,6 @@ from embedded.rollup import DAY, Reconciler, RollupLedger
 from embedded.selection import SeriesIndex
 from embedded.snapshots import Snapshots
 from embedded.sql import TABLES, WIDE_TABLES
-from embedded.status import LevelStatus, StoreStatistics
 from embedded.writer import BatchWriter
 from telemetry.errors import QueryTooLarge, StoreDamaged, StoreUnavailable
 from telemetry.points import Point, Tags
@@ -39,6 +38,7 @@ from telemetry.ports import DEFAULT_DEADLINE, TableExport, TableForm, WriteOutco
 from telemetry.rollup import LEVELS, Level, Retention
 from telemetry.schema import Registry
 from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
+from telemetry.store_status import LevelStatus, StoreStatistics
 from telemetry.times import NANOSECONDS_PER_SECOND, from_datetime, to_datetime
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,11 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import aiohttp
-from pydantic import SecretStr
 
+from influx.settings import InfluxSettings
 from telemetry.errors import StoreUnavailable
-from telemetry.schema import MeasurementClass
 
 MAX_ANSWER_BYTES = 64 * 1024  # of an answer that is no table: a server quotes whole lines in its errors
 _CONNECT_SECONDS = 5.0
@@ -21,23 +19,6 @@ _WRITE_SECONDS = 30.0  # the server itself gives up after ten
 _TEXT_LIMIT = 300  # characters of a foreign answer that people are shown
 # A new token may be in the file: the old one is not known any more, or may not see what it could see.
 _MAY_BE_THE_TOKEN = frozenset({401, 403, 404})
-
-
-@dataclass(frozen=True, slots=True)
-class InfluxSettings:
-    """Where the server is and who we are there. `token_file` wins over `token`; `url` does not end with a slash."""
-
-    url: str
-    org: str
-    token: SecretStr | None = None
-    token_file: Path | None = None
-    bucket_prefix: str = "opswatch"
-    ca_file: Path | None = None
-
-    def bucket(self, measurement_class: MeasurementClass) -> str:
-        """The bucket that holds the samples of a class (design.md 4)."""
-        word = {MeasurementClass.METRICS: "raw", MeasurementClass.EVENTS: "events", MeasurementClass.SELF: "self"}
-        return f"{self.bucket_prefix}_{word[measurement_class]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from opswatch.backup_manifest import (
     KEYS_LEFT_OUT,
     LEFT_OUT,
     MANIFEST,
+    METRICS_LEFT_OUT,
     VERSION_FILE,
     BackedUpFile,
     Manifest,
@@ -66,9 +67,14 @@ class Surroundings:
 
 
 class Backups:
-    """Implements `api.doors.BackupDesk`. One backup at a time; the copy lies below `exports/` as long as it is sent."""
+    """Implements `api.doors.BackupDesk`. One backup at a time; the copy lies below `exports/` as long as it is sent.
 
-    def __init__(self, directory: DataDirectory, store: CopiedStore, room: DiskRoom, about: Surroundings) -> None:
+    `store` is None where the measurements are not in the data directory.
+    """
+
+    def __init__(
+        self, directory: DataDirectory, store: CopiedStore | None, room: DiskRoom, about: Surroundings
+    ) -> None:
         self._directory = directory
         self._store = store
         self._room = room
@@ -104,7 +110,7 @@ class Backups:
             # The order matters: see the module.
             await in_thread(partial(copy_sqlite, directory.spool, staging / directory.spool.name))
             await in_thread(partial(_copy_quarantine, root, staging))
-            await self._store.copy_to(staging / directory.metrics.name)
+            await self._copy_metrics(staging, in_thread)
             await in_thread(partial(transfer_folder, root, "archive", staging, link_file))
             await in_thread(partial(copy_sqlite, directory.state, staging / directory.state.name))
             if with_keys:
@@ -113,6 +119,20 @@ class Backups:
             return self._manifest(staging, began, with_keys=with_keys)
         except (OSError, sqlite3.Error) as error:
             raise StoreUnavailable(f"the backup cannot be made: {error}") from error
+
+    async def _copy_metrics(self, staging: Path, in_thread: InThread) -> None:
+        metrics = self._directory.metrics
+        if self._store is not None:
+            return await self._store.copy_to(staging / metrics.name)
+        # The measurements are elsewhere; what was kept here before nobody has open.
+        for file in (metrics, metrics.with_name(f"{metrics.name}.wal")):
+            if file.exists():
+                await in_thread(partial(copy_file, file, staging / file.name))
+        return None
+
+    def _left_out(self, *, with_keys: bool) -> tuple[str, ...]:
+        metrics = () if self._store is not None else (METRICS_LEFT_OUT,)
+        return (*metrics, *LEFT_OUT) if with_keys else (*metrics, *LEFT_OUT, KEYS_LEFT_OUT)
 
     def _check_room(self) -> None:
         self._room.check("backups")
@@ -143,7 +163,7 @@ class Backups:
             host=self._about.host,
             configuration=None if self._about.configuration is None else str(self._about.configuration.absolute()),
             keys=with_keys,
-            left_out=LEFT_OUT if with_keys else (*LEFT_OUT, KEYS_LEFT_OUT),
+            left_out=self._left_out(with_keys=with_keys),
             files=files,
         )
 

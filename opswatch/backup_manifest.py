@@ -25,6 +25,7 @@ LEFT_OUT = (
     "backup-*/ (copies of older versions)",
     "*.broken-* (files that were set aside)",
 )
+METRICS_LEFT_OUT = "the measurements (they are in InfluxDB: `influx backup` copies them)"
 KEYS_LEFT_OUT = "keys/ (private keys: only with --with-keys)"
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)

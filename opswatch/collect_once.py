@@ -21,7 +21,8 @@ from opswatch.log_record import inert
 from opswatch.migration import bring_forward
 from opswatch.settings import Settings
 from opswatch.state import State
-from opswatch.wiring import DRAIN_WITHIN, open_room, open_store, system_clock
+from opswatch.storage import open_storage
+from opswatch.wiring import DRAIN_WITHIN, open_room, system_clock
 from telemetry.errors import DataDirectoryInUse
 from telemetry.measurements import BUILT_IN
 
@@ -80,21 +81,22 @@ async def collect_once(settings: Settings) -> CollectReport:
             await asyncio.to_thread(bring_forward, directory, clock.now())
             state = await stack.enter_async_context(State.opened(directory.state))
             registry = await state.learned_schema.registry()
-            store = await stack.enter_async_context(open_store(directory, settings, registry, clock))
+            room = open_room(directory, settings, clock)
+            storage = await stack.enter_async_context(open_storage(directory, settings, registry, room, clock))
         except DataDirectoryInUse:
-            store = None
-        quarantine = Quarantine(directory.quarantine, clock)
-        spool = await stack.enter_async_context(Spool.opened(directory.spool, store, quarantine, SpoolLimits(), clock))
+            storage = None
+        quarantine, writer = Quarantine(directory.quarantine, clock), None if storage is None else storage.writer
+        spool = await stack.enter_async_context(Spool.opened(directory.spool, writer, quarantine, SpoolLimits(), clock))
         prober = await stack.enter_async_context(HttpProber.opened(clock))
         reserving = ReservingWriter(spool, open_room(directory, settings, clock), BUILT_IN)
         collector = Collector(settings.services, prober, reserving, BUILT_IN, Setting(clock, host))
-        if store is not None:
-            await collector.restore(store)
+        if storage is not None:
+            await collector.restore(storage.reader)
         points, attempts = await asyncio.gather(_sample_host(collector, host, settings), _attempt_all(collector))
         kept = collector.statistics.points_lost == 0
-        if store is not None:
+        if storage is not None:
             kept = await spool.drain(DRAIN_WITHIN) and kept
-        return CollectReport(points, attempts, kept, by_server=store is None)
+        return CollectReport(points, attempts, kept, by_server=storage is None)
 
 
 async def _sample_host(collector: Collector, host: str, settings: Settings) -> int:

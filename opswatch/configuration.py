@@ -18,6 +18,7 @@ from pydantic import (
 
 from opswatch.configuration_values import (
     BadValue,
+    BucketPrefix,
     Duration,
     FileName,
     HostName,
@@ -33,6 +34,7 @@ from opswatch.configuration_values import (
     ProxyUrl,
     Retention,
     Scalar,
+    ServerUrl,
     Size,
     Statuses,
     Text,
@@ -92,10 +94,30 @@ class RetentionTimes(_Model):
     own: Retention | None = Field(default=None, alias="self", description="Of OpsWatch itself.", examples=["31d"])
 
 
+class InfluxDb(_Model):
+    """An InfluxDB 2.x server, where `kind` is `influxdb` (docs/influxdb.md)."""
+
+    url: ServerUrl | None = Field(default=None, description="Where it answers.", examples=["http://influxdb:8086"])
+    org: Text | None = Field(default=None, description="Name of the organisation.", examples=["ops"])
+    token_file: FileName | None = Field(
+        default=None,
+        description="File with a token that may read and write the buckets; a new token in it is taken without a"
+        " restart.",
+        examples=["/run/secrets/influx_token"],
+    )
+    bucket_prefix: BucketPrefix = Field(
+        default="opswatch", description="Buckets are called so, and `_raw`, `_events`, `_self`."
+    )
+    ca_file: FileName | None = Field(default=None, description="Authorities to trust instead of the system's, PEM.")
+
+
 class Storage(_Model):
     """Where measurements are kept."""
 
-    kind: Literal["embedded"] = Field(default="embedded", description="The store. This version has the embedded one.")
+    kind: Literal["embedded", "influxdb"] | None = Field(
+        default=None, description="The store: `embedded` in the data directory, or `influxdb`."
+    )
+    influxdb: InfluxDb | None = Field(default=None, description="The server of the store `influxdb`.")
     retention: RetentionTimes = Field(default=RetentionTimes(), description="How long each kind of data is kept.")
     disk_reserve: Size | None = Field(
         default=None,

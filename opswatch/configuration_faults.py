@@ -21,11 +21,10 @@ LATER_KEYS = {
     "Configuration": {
         "logs", "smtp", "receivers", "routes", "escalations", "maintenance", "dead_mans_switch", "connectivity",
     },
-    "Storage": {"influxdb"},
     "HttpProbe": {"address", "server_name", "query", "record", "resolver", "send", "period", "grace"},
     "Expectations": {"answers_contain", "message_contains"},
 }  # fmt: skip
-LATER_VALUES = {"tcp", "tls", "dns", "websocket", "heartbeat", "influxdb"}
+LATER_VALUES = {"tcp", "tls", "dns", "websocket", "heartbeat"}
 LATER = "not available in this version yet"
 
 # No message and no excerpt shows what stands below these.

@@ -45,6 +45,10 @@ class NamedFiles:
         for path, tls in _mappings(value, ("tls",)):
             if _are_names(tls.get("certificate"), tls.get("key")):
                 self._try(path, check_chain, tls["certificate"], tls["key"])
+        for path, influx in _mappings(value, ("storage", "influxdb")):
+            for key, look in (("ca_file", check_authorities), ("token_file", self._read_password)):
+                if _are_names(influx.get(key)):
+                    self._try((*path, key), look, influx[key])
         for path, pages in _mappings(value, ("dashboards",)):
             if _are_names(pages.get("config_file")):
                 self._try((*path, "config_file"), check_readable, pages["config_file"])

@@ -19,6 +19,7 @@ from opswatch.configuration import (
     Expectations,
     Host,
     HttpProbe,
+    InfluxDb,
     JsonValueExpectation,
     RetentionTimes,
     Service,
@@ -38,6 +39,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("tls", Tls),
     ("storage", Storage),
     ("storage.retention", RetentionTimes),
+    ("storage.influxdb", InfluxDb),
     ("host", Host),
     ("defaults", Defaults),
     ("services[]", Service),
@@ -53,6 +55,11 @@ _EFFECTIVE: dict[tuple[type[BaseModel], str], str] = {
     (Configuration, "listen"): "`OPSWATCH_LISTEN`",
     (Configuration, "data_dir"): "`OPSWATCH_DATA_DIR`",
     (Configuration, "time_zone"): "`UTC`",
+    (Storage, "kind"): "`OPSWATCH_STORAGE`",
+    (InfluxDb, "url"): "`INFLUXDB_V2_URL`",
+    (InfluxDb, "org"): "`INFLUXDB_V2_ORG`",
+    (InfluxDb, "token_file"): "`INFLUXDB_V2_TOKEN`, `INFLUXDB_V2_TOKEN_FILE`",
+    (InfluxDb, "ca_file"): "`INFLUXDB_V2_SSL_CA_CERT`",
     (Storage, "disk_reserve"): "the smaller of `1GB` and 5 % of the filesystem",
     (Host, "interval"): "`METRICS_INTERVAL_SECONDS`",
     (Defaults, "interval"): "`HEALTH_CHECK_INTERVAL_SECONDS`",
@@ -116,7 +123,6 @@ def reference() -> str:
     files = ", ".join(f"`{name}_FILE`" for name in SECRETS)
     parts.append(
         f"Secrets may stand in files instead: {files} name them. Setting a variable and its file is a fault.\n\n"
-        "The `INFLUXDB_V2_*` variables belong to a later version. "
         "Other variables that begin with `OPSWATCH_` are named in a warning, with the nearest known name.\n"
     )
     return "\n".join(parts)
@@ -164,11 +170,8 @@ def _meaning(field: FieldInfo) -> str:
 
 def _later() -> str:
     keys = ", ".join(f"`{key}`" for key in sorted(LATER_KEYS["Configuration"]))
-    values = ", ".join(f"`{value}`" for value in sorted(LATER_VALUES - {"influxdb"}))
-    return (
-        "### Not in this version yet\n\n"
-        f"{keys}; `storage.kind: influxdb`; probes of the kinds {values}. They are faults that say so.\n"
-    )
+    values = ", ".join(f"`{value}`" for value in sorted(LATER_VALUES))
+    return f"### Not in this version yet\n\n{keys}; probes of the kinds {values}. They are faults that say so.\n"
 
 
 def main() -> None:

@@ -135,6 +135,21 @@ def url_of(value: Any) -> str:
     return text
 
 
+def server_url_of(value: Any) -> str:
+    text = text_of(value, what="a URL")
+    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#@]*)?", text):
+        raise BadValue(f"{quoted(text)} is not a URL of a server", "write http://host:port, without credentials")
+    return text.rstrip("/")
+
+
+def bucket_prefix_of(value: Any) -> str:
+    """What the names of our buckets begin with."""
+    text = text_of(value, what="a prefix")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", text, re.ASCII):
+        raise BadValue(f"{quoted(text)} cannot begin the name of a bucket", "write letters and digits, as opswatch")
+    return text
+
+
 def proxy_of(value: Any) -> str:
     text = text_of(value, what="a proxy", length=2_048)
     parts = _split(text)
@@ -348,6 +363,8 @@ Size = Annotated[
 ]
 Name = Annotated[str, BeforeValidator(name_of), WithJsonSchema({"type": "string", "maxLength": MAX_NAME_LENGTH})]
 Url = Annotated[str, BeforeValidator(url_of), WithJsonSchema({"type": "string", "format": "uri"})]
+ServerUrl = Annotated[str, BeforeValidator(server_url_of), WithJsonSchema({"type": "string", "format": "uri"})]
+BucketPrefix = Annotated[str, BeforeValidator(bucket_prefix_of), WithJsonSchema({"type": "string"})]
 ProxyUrl = Annotated[str, BeforeValidator(proxy_of), WithJsonSchema({"type": "string", "format": "uri"})]
 HostName = Annotated[str, BeforeValidator(host_of), WithJsonSchema({"type": "string"})]
 Method = Annotated[str, BeforeValidator(method_of), WithJsonSchema({"type": "string", "enum": list(METHODS)})]

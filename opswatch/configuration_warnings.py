@@ -31,6 +31,7 @@ def _overruled(
     pairs = (
         ("OPSWATCH_LISTEN", ("listen",), configuration.listen, environment.opswatch_listen),
         ("OPSWATCH_DATA_DIR", ("data_dir",), configuration.data_dir, environment.opswatch_data_dir),
+        ("OPSWATCH_STORAGE", ("storage", "kind"), configuration.storage.kind, environment.opswatch_storage),
         ("METRICS_INTERVAL_SECONDS", ("host", "interval"), configuration.host.interval, environment.metrics_interval),
         (
             "HEALTH_CHECK_INTERVAL_SECONDS",
@@ -52,6 +53,9 @@ def _without_effect(configuration: Configuration, written: frozenset[str], envir
         yield f"{', '.join(wanted)}: alerting is not available in this version yet; nobody is told anything"
     if configuration.allow_private:
         yield "allow_private has no effect yet: webhooks are not available in this version"
+    kind = configuration.storage.kind or environment.opswatch_storage
+    if configuration.storage.influxdb is not None and kind != "influxdb":
+        yield "storage.influxdb has no effect: the store is the embedded one (storage.kind, OPSWATCH_STORAGE)"
     raw = configuration.storage.retention.raw
     if raw is not None and raw < SHORTEST_REPAIR:
         yield (

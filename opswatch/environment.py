@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
-from opswatch.configuration_values import BadValue, Listen, quoted, text_of
+from opswatch.configuration_values import BadValue, Listen, ServerUrl, quoted
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "CRITICAL")
 
@@ -60,13 +60,6 @@ def _seconds(value: Any) -> timedelta:
     return timedelta(seconds=float(text))
 
 
-def _http_url(value: Any) -> str:
-    text = text_of(value, what="a URL")
-    if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#@]*)?", text):
-        raise BadValue(f"{quoted(text)} is not a URL of a server", "write http://host:port, without credentials")
-    return text.rstrip("/")
-
-
 def _webhook(value: Any) -> SecretStr:
     # Its path is the secret of most chat services, so it is never quoted.
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", str(value)):
@@ -81,14 +74,6 @@ def _base_path(value: Any) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", text, re.ASCII) or {".", ".."} & set(text.split("/")):
         raise BadValue(f"{quoted(value)} is not a base path", "write a path like /opswatch")
     return text
-
-
-def _storage(value: Any) -> str:
-    if value == "influxdb":
-        raise BadValue("'influxdb' is not available in this version yet", "remove it, or write embedded")
-    if value != "embedded":
-        raise BadValue(f"{quoted(value)} is not a store", "write embedded")
-    return "embedded"
 
 
 _STRING = WithJsonSchema({"type": "string"})
@@ -118,10 +103,26 @@ class Environment(BaseModel):
     opswatch_base_path: Annotated[str, BeforeValidator(_base_path)] = Field(
         default="", alias="OPSWATCH_BASE_PATH", description="Path below which a reverse proxy shows OpsWatch."
     )
-    opswatch_storage: Annotated[str, BeforeValidator(_storage)] = Field(
-        default="embedded", alias="OPSWATCH_STORAGE", description="The store. This version has `embedded`."
+    opswatch_storage: Annotated[Literal["embedded", "influxdb"], _word("embedded", "influxdb")] = Field(
+        default="embedded", alias="OPSWATCH_STORAGE", description="The store: `embedded`, or `influxdb`."
     )
-    opswatch_url: Annotated[str, BeforeValidator(_http_url)] | None = Field(
+    influxdb_v2_url: ServerUrl | None = Field(
+        default=None, alias="INFLUXDB_V2_URL", description="Where InfluxDB answers, for the store `influxdb`."
+    )
+    influxdb_v2_org: str | None = Field(
+        default=None, alias="INFLUXDB_V2_ORG", description="Name of the organisation in InfluxDB."
+    )
+    influxdb_v2_token: SecretStr | None = Field(
+        default=None,
+        alias="INFLUXDB_V2_TOKEN",
+        description="Token that may read and write the buckets. A file may be given a new one without a restart.",
+    )
+    influxdb_v2_ssl_ca_cert: str | None = Field(
+        default=None,
+        alias="INFLUXDB_V2_SSL_CA_CERT",
+        description="File with the authorities to trust for InfluxDB instead of the system's, PEM.",
+    )
+    opswatch_url: ServerUrl | None = Field(
         default=None, alias="OPSWATCH_URL", description="The server that commands ask; else the one that runs here."
     )
     opswatch_token: SecretStr | None = Field(
@@ -196,4 +197,4 @@ class Environment(BaseModel):
 
 VARIABLES = {str(field.alias): field for field in Environment.model_fields.values()}
 # A file may hold them instead: NAME_FILE.
-SECRETS = ("OPSWATCH_TOKEN", "SMTP_PASSWORD", "ALERT_WEBHOOK_URL")
+SECRETS = ("OPSWATCH_TOKEN", "INFLUXDB_V2_TOKEN", "SMTP_PASSWORD", "ALERT_WEBHOOK_URL")

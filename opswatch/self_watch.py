@@ -11,14 +11,16 @@ from collector.collect import Collector
 from collector.disk_room import DiskRoom, RoomLevel
 from collector.process import ProcessSampler
 from collector.spool import Spool, oldest_age_seconds
-from embedded.store import EmbeddedStore
+from opswatch.catch_up import CatchUp
 from opswatch.exposition import exposition
 from opswatch.loop_lag import LoopLag
 from opswatch.program_log import ProgramLog
 from opswatch.scheduler import Scheduler
+from opswatch.storage import Storage
 from telemetry.clock import Clock
 from telemetry.points import FieldValue, Point
 from telemetry.schema import Registry
+from telemetry.store_status import StoreCondition
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime
 
 TOLD_FOR = timedelta(days=31)  # how long a page tells of samples that were lost
@@ -28,7 +30,7 @@ TOLD_FOR = timedelta(days=31)  # how long a page tells of samples that were lost
 class Watched:
     """The parts that are looked at."""
 
-    store: EmbeddedStore
+    storage: Storage
     spool: Spool
     room: DiskRoom
     collector: Collector
@@ -47,6 +49,7 @@ class SelfWatch:
         self._host = host
         self._process = ProcessSampler(host)
         self._started = clock.now()
+        self._catch_up = CatchUp()
         self._points: Sequence[Point] = ()
         self.first_sample_due: datetime | None = None
 
@@ -67,52 +70,40 @@ class SelfWatch:
     async def own_health(self) -> OwnHealth:
         """How OpsWatch stands at this moment."""
         spool = await self._parts.spool.refresh()
-        store, disk = self._figures("opswatch_store"), self._parts.room.figures()
+        store, disk, now = self._figures("opswatch_store"), self._parts.room.figures(), self._clock.now()
+        condition = self._parts.storage.figures.condition(now)
         return OwnHealth(
             reasons=tuple(
                 code
                 for code, trouble in (
                     ("store_takes_no_points", spool.trouble),
                     ("spool_cannot_commit", spool.disk_trouble),
-                    ("store_damaged", self._parts.store.damage),
+                    ("store_damaged", condition.damage),
                     ("disk_low", disk.level is not RoomLevel.ENOUGH),
                 )
                 if trouble
             ),
             log_rotation_status=self._parts.log.rotation_status(),
             spool_pending_batches=spool.pending.batches,
-            spool_oldest_s=oldest_age_seconds(spool.pending, from_datetime(self._clock.now())),
+            spool_oldest_s=oldest_age_seconds(spool.pending, from_datetime(now)),
             spool_trouble=spool.disk_trouble or spool.trouble,
             spool_dropped_points=spool.dropped.total(),
-            store_kind="embedded",
-            store_file_bytes=int(store.get("file_bytes", 0)),
-            store_series=int(store.get("series", 0)),
+            store_kind=self._parts.storage.kind,
+            store_file_bytes=_whole(store.get("file_bytes")),
+            store_series=_whole(store.get("series")),
+            store_notes=condition.notes,
+            catch_up_s=self._catch_up.seconds(now, spool.pending.batches),
             started=self._started,
             first_sample_due=self.first_sample_due,
-            disk=DiskHealth(
-                disk.filesystem.free,
-                disk.filesystem.total,
-                disk.reserve,
-                disk.level.name.lower(),
-                self._parts.room.refusals,
-            ),
-            lost=tuple(
-                LostPeriod(one.start, one.stop, one.reason, one.file)
-                for one in self._parts.store.missing_periods
-                if one.stop > self._clock.now() - TOLD_FOR
-            ),
-            rollups=tuple(
-                RollupHealth(
-                    level=one.level,
-                    until=one.until,
-                    lag_s=one.lag_s,
-                    missed_windows=one.missed_windows,
-                    late_windows=one.late_windows,
-                    failures=one.failures,
-                )
-                for one in self._parts.store.rollup_status(self._clock.now())
-            ),
+            disk=self._disk(),
+            lost=_lost(condition, now),
+            rollups=_rollups(condition),
         )
+
+    def _disk(self) -> DiskHealth:
+        disk, refusals = self._parts.room.figures(), self._parts.room.refusals
+        filesystem = disk.filesystem
+        return DiskHealth(filesystem.free, filesystem.total, disk.reserve, disk.level.name.lower(), refusals)
 
     def exposition(self) -> bytes:
         """The newest sample as Prometheus text."""
@@ -139,6 +130,7 @@ class SelfWatch:
 
     async def _spool_point(self, time: int) -> Point:
         statistics = await self._parts.spool.refresh()
+        self._catch_up.note(self._clock.now(), statistics.pending.batches)
         fields: dict[str, FieldValue] = {
             "pending_batches": statistics.pending.batches,
             "pending_bytes": statistics.pending.bytes,
@@ -152,7 +144,7 @@ class SelfWatch:
 
     def _rollup_points(self, now: datetime, time: int) -> list[Point]:
         points = []
-        for one in self._parts.store.rollup_status(now):
+        for one in self._parts.storage.figures.condition(now).levels:
             fields: dict[str, FieldValue] = {
                 "lag_s": one.lag_s,
                 "missed_windows": one.missed_windows,
@@ -164,16 +156,32 @@ class SelfWatch:
         return points
 
     def _store_point(self, time: int) -> Point:
-        statistics, disk = self._parts.store.take_statistics(), self._parts.room.figures()
+        statistics, disk = self._parts.storage.figures.take_statistics(), self._parts.room.figures()
         fields: dict[str, FieldValue] = {
             "write_ms": statistics.longest_commit_ms,
             "read_ms": statistics.longest_query_ms,
             "written_values": statistics.written_values,
             "queries": statistics.queries,
-            "series": statistics.series,
-            "file_bytes": statistics.file_bytes,
             "disk_free_bytes": disk.filesystem.free,
             "disk_reserve_bytes": disk.reserve,
             "disk_refusals": self._parts.room.refusals,
         }
-        return self._point("opswatch_store", time, fields, kind="embedded")
+        known = {"series": statistics.series, "file_bytes": statistics.file_bytes}
+        fields |= {name: value for name, value in known.items() if value is not None}
+        return self._point("opswatch_store", time, fields, kind=self._parts.storage.kind)
+
+
+def _whole(figure: float | None) -> int | None:
+    return None if figure is None else int(figure)
+
+
+def _lost(condition: StoreCondition, now: datetime) -> tuple[LostPeriod, ...]:
+    since = now - TOLD_FOR
+    return tuple(LostPeriod(one.start, one.stop, one.reason, one.file) for one in condition.lost if one.stop > since)
+
+
+def _rollups(condition: StoreCondition) -> tuple[RollupHealth, ...]:
+    return tuple(
+        RollupHealth(one.level, one.until, one.lag_s, one.missed_windows, one.late_windows, one.failures)
+        for one in condition.levels
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -16,11 +16,20 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from collector.targets import ServiceSpec
+from influx.settings import InfluxSettings
 from opswatch.configuration import Configuration
 from opswatch.configuration_checks import check
 from opswatch.configuration_excerpt import excerpts
 from opswatch.configuration_faults import validated
-from opswatch.configuration_files import NamedFiles, UnusableFile, check_readable, read_document_bytes, read_secret
+from opswatch.configuration_files import (
+    NamedFiles,
+    UnusableFile,
+    check_authorities,
+    check_readable,
+    read_document_bytes,
+    read_secret,
+)
+from opswatch.configuration_storage import StorageSources, influx_of, missing_of
 from opswatch.configuration_targets import Surroundings, retention_of, services_of
 from opswatch.configuration_values import BadValue, near_miss
 from opswatch.configuration_warnings import warnings_of
@@ -64,6 +73,7 @@ class Settings:
     tls: TlsSettings | None
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     allow_private: tuple[IPv4Network | IPv6Network, ...]
+    influx: InfluxSettings | None  # None: the embedded store
     retention: Retention
     disk_reserve: int | None  # bytes; None: what is usual for the filesystem
     host_enabled: bool
@@ -88,6 +98,7 @@ class _Reading:
     written: frozenset[str]  # variables that are set, and good
     faults: list[Fault] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    influx_token_file: Path | None = None
 
 
 def current_settings(config_file: Path | None = None) -> Settings:
@@ -101,10 +112,17 @@ def load_settings(environ: Mapping[str, str], config_file: Path | None = None) -
     file = config_file_of(reading.environment, config_file)
     configuration, files, faults = _read_file(file, reading.environment)
     faults += reading.faults
-    if faults or configuration is None:
+    if configuration is None:
+        raise ConfigurationError(faults)
+    storage = StorageSources(configuration.storage, reading.environment, reading.influx_token_file, files.place)
+    wrong = {fault.field for fault in reading.faults}  # which counts as not set; that it is missing too is no news
+    missing = missing_of(storage, files.document, files.source)
+    faults += [fault for fault in missing if not any(name in fault.hint for name in wrong)]
+    if faults:
         raise ConfigurationError(faults)
     warnings = (*reading.warnings, *warnings_of(configuration, files.document, reading.written, reading.environment))
-    return _joined(configuration, reading.environment, files, file, warnings)
+    joined = _joined(configuration, reading.environment, files, file, warnings)
+    return replace(joined, influx=influx_of(storage))
 
 
 def chosen_config_file(config_file: Path | None) -> Path:
@@ -194,14 +212,21 @@ def _read_environment(environ: Mapping[str, str]) -> _Reading:
     environment, refused = _validated_environment(values)
     faults += [fault for fault in refused if fault.field not in {each.field for each in faults}]
     good = frozenset(values) - {fault.field for fault in faults}
-    return _Reading(environment, good, faults, list(_unknown_variables(environ)))
+    token_file = environ.get("INFLUXDB_V2_TOKEN_FILE")
+    return _Reading(
+        environment, good, faults, list(_unknown_variables(environ)), Path(token_file) if token_file else None
+    )
 
 
 def _missing_files(values: Mapping[str, Any]) -> Iterator[Fault]:
-    for name in ("OPSWATCH_OWNER_TOKEN_FILE", "ALERT_THRESHOLDS_CONFIG_FILE"):
+    for name, look in (
+        ("OPSWATCH_OWNER_TOKEN_FILE", check_readable),
+        ("ALERT_THRESHOLDS_CONFIG_FILE", check_readable),
+        ("INFLUXDB_V2_SSL_CA_CERT", check_authorities),
+    ):
         if name in values:
             try:
-                check_readable(Path(values[name]))
+                look(Path(values[name]))
             except (UnusableFile, ValueError) as error:
                 yield Fault(str(error), ENVIRONMENT, name)
 
@@ -251,6 +276,7 @@ def _joined(
         tls=None if tls is None else TlsSettings(files.place(tls.certificate), files.place(tls.key)),
         trusted_proxies=configuration.trusted_proxies,
         allow_private=configuration.allow_private,
+        influx=None,
         retention=retention_of(configuration.storage.retention),
         disk_reserve=configuration.storage.disk_reserve,
         host_enabled=configuration.host.enabled,

@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -18,7 +18,7 @@ from api.app import build_app
 from api.cached_reader import CachedReader
 from api.doors import ApiSettings, Doors
 from collector.collect import Collector, Setting
-from collector.disk_room import DiskRoom, Filesystem, ReservingWriter, default_reserve, filesystem_of
+from collector.disk_room import DiskRoom, ReservingWriter, filesystem_of
 from collector.host import HostSampler
 from collector.http_probe import HttpProber
 from collector.intake import Intake, IntakeSettings
@@ -26,12 +26,8 @@ from collector.quarantine import Quarantine
 from collector.replay import Replay, ReplayParts
 from collector.spool import Spool, SpoolLimits
 from dashboards.panels import DashboardConfig, parse_config
-from embedded.archive import Archive
-from embedded.engine import EngineOptions
-from embedded.store import EmbeddedOptions, EmbeddedStore
 from opswatch.backup import Backups, Surroundings
 from opswatch.data_directory import DataDirectory, ServerFacts
-from opswatch.housekeeping import Housekeeping
 from opswatch.jobs import plan
 from opswatch.listener import listening
 from opswatch.loop_lag import LoopLag
@@ -41,13 +37,12 @@ from opswatch.scheduler import Scheduler
 from opswatch.self_watch import SelfWatch, Watched
 from opswatch.settings import Settings
 from opswatch.state import State
+from opswatch.storage import open_storage
 from opswatch.version import VERSION
 from telemetry.clock import Clock
 from telemetry.errors import ConfigurationError, Fault
 from telemetry.measurements import BUILT_IN
-from telemetry.schema import Registry
 
-LEAST_SPILL = 256 * 10**6  # with which every page can still be answered
 DRAIN_WITHIN = timedelta(seconds=30)
 
 
@@ -80,26 +75,28 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         await asyncio.to_thread(bring_forward, directory, clock.now())
         state = await stack.enter_async_context(State.opened(directory.state))
         registry = await state.learned_schema.registry()
-        store = await stack.enter_async_context(open_store(directory, settings, registry, clock))
-        quarantine = Quarantine(directory.quarantine, clock)
-        spool = await stack.enter_async_context(Spool.opened(directory.spool, store, quarantine, SpoolLimits(), clock))
         room = open_room(directory, settings, clock)
+        storage = await stack.enter_async_context(open_storage(directory, settings, registry, room, clock))
+        quarantine = Quarantine(directory.quarantine, clock)
+        spool = await stack.enter_async_context(
+            Spool.opened(directory.spool, storage.writer, quarantine, SpoolLimits(), clock)
+        )
         reserving = ReservingWriter(spool, room, registry)
         prober = await stack.enter_async_context(HttpProber.opened(clock))
         collector = Collector(settings.services, prober, reserving, registry, Setting(clock, host))
-        await collector.restore(store)
-        pushed = IntakeSettings(settings.retention.raw, store.tag_sets())
+        await collector.restore(storage.reader)
+        pushed = IntakeSettings(settings.retention.raw, storage.tag_sets)
         intake = Intake(reserving, registry, state.learned_schema, quarantine, clock, pushed)
         scheduler = Scheduler(clock)
         lag = LoopLag()
-        watch = SelfWatch(Watched(store, spool, room, collector, scheduler, lag, log), registry, clock, host)
+        watch = SelfWatch(Watched(storage, spool, room, collector, scheduler, lag, log), registry, clock, host)
         doors = Doors(
-            reader=CachedReader(store, clock.monotonic),
-            exporter=store,
+            reader=CachedReader(storage.reader, clock.monotonic),
+            exporter=storage.exporter,
             intake=intake,
-            quarantine=Replay(quarantine, directory.root, ReplayParts(intake, registry, store, room)),
+            quarantine=Replay(quarantine, directory.root, ReplayParts(intake, registry, storage.writer, room)),
             disk_room=room,
-            backups=Backups(directory, store, room, Surroundings(host, settings.config_file, clock)),
+            backups=Backups(directory, storage.copied, room, Surroundings(host, settings.config_file, clock)),
             services=collector,
             registry=registry,
             tokens=state.tokens,
@@ -124,31 +121,10 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         directory.write_server_facts(ServerFacts(url, getpid(), token))
         stack.callback(directory.remove_server_facts)
         plan(scheduler, collector, HostSampler(host), watch, settings, clock)
-        Housekeeping(store, room, clock).plan(scheduler)
+        storage.plan_jobs(scheduler)
         await stack.enter_async_context(lag.watched())
         await stack.enter_async_context(scheduler.running())
         yield RunningApp(url, await owner_link(state, settings, url, clock), token)
-
-
-def open_store(
-    directory: DataDirectory, settings: Settings, registry: Registry, clock: Clock
-) -> AbstractAsyncContextManager[EmbeddedStore]:
-    """The store that the settings name."""
-    spill = spill_limit(filesystem_of(directory.root), settings.disk_reserve)
-    engine = EngineOptions(allowed_directories=(directory.exports, directory.archive), spill_limit=spill)
-    options = EmbeddedOptions(
-        settings.retention, engine, archive=Archive(directory.archive / "metrics"), exports=directory.exports
-    )
-    return EmbeddedStore.opened(directory.metrics, options, registry, clock.now())
-
-
-def spill_limit(filesystem: Filesystem, reserve: int | None) -> int:
-    """What sorting may take of the disk while it runs: half of what is free beyond the reserve.
-
-    A busy day is put in order there too (some 41 bytes a sample), so a fixed bound would be too small for somebody.
-    """
-    kept = default_reserve(filesystem.total) if reserve is None else reserve
-    return max(LEAST_SPILL, (filesystem.free - kept) // 2)
 
 
 def open_room(directory: DataDirectory, settings: Settings, clock: Clock) -> DiskRoom:

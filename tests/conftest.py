@@ -1,6 +1,7 @@
 """What every test may use: a real InfluxDB where there is one, and what the run says where there is none."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -24,3 +25,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"{len(skipped)} tests were skipped: {server.NOT_HERE}")
         for name in sorted({report.nodeid.split("::")[0] for report in skipped}):
             terminalreporter.line(f"  {name}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any], dict[str, Any]]:
+    """Hostile texts get into captured logs; half a character cannot be sent from a worker to the runner."""
+    return sendable((yield))  # type: ignore[no-any-return]
+
+
+def sendable(value: Any) -> Any:
+    """The same, with what is no Unicode written as escapes."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        case dict():
+            return {sendable(key): sendable(one) for key, one in value.items()}
+        case list() | tuple():
+            return type(value)(map(sendable, value))
+    return value

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import sendable
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("api", "collector", "dashboards", "embedded", "influx", "opswatch", "telemetry")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "migrations" not in path.parts)
@@ -140,3 +142,10 @@ def test_the_storys_test_files_are_there() -> None:
     """R158: the files that the story names, as far as their subject is built."""
     assert (ROOT / "tests" / "test_metrics_collection.py").is_file()
     assert (ROOT / "tests" / "test_health_checks.py").is_file()
+
+
+def test_half_a_character_in_a_captured_log_reaches_the_runner() -> None:
+    """Workers send their reports as UTF-8: what is no Unicode goes as an escape, all else as it is."""
+    report = {"sections": [("log", "half \ud800 a character"), ("out", "ü")], "count": 1}
+
+    assert sendable(report) == {"sections": [("log", "half \\ud800 a character"), ("out", "ü")], "count": 1}

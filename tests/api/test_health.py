@@ -102,13 +102,33 @@ async def test_the_log_rotation_is_told_as_it_is(world: World, status: str) -> N
 
 async def test_the_connection_status_tells_of_store_and_spool(world: World) -> None:
     """What waits, since when, and why."""
-    world.own[0] = replace(world.own[0], spool_trouble="no space left", spool_dropped_points=3)
+    world.own[0] = replace(world.own[0], spool_trouble="no space left", spool_dropped_points=3, catch_up_s=90.0)
 
     assert (await health(world))["connection_status"] == {
         "status": "degraded",
-        "store": {"kind": "embedded", "series": 7, "file_bytes": 4_096, "missing": []},
-        "spool": {"pending_batches": 2, "oldest_seconds": 0.5, "dropped_points": 3, "trouble": "no space left"},
+        "store": {"kind": "embedded", "series": 7, "file_bytes": 4_096, "notes": [], "missing": []},
+        "spool": {
+            "pending_batches": 2,
+            "oldest_seconds": 0.5,
+            "catch_up_seconds": 90.0,
+            "dropped_points": 3,
+            "trouble": "no space left",
+        },
     }
+
+
+async def test_a_store_that_does_not_say_how_large_it_is_is_not_small(world: World) -> None:
+    """InfluxDB counts elsewhere: null, not 0; and what is odd with it is told."""
+    odd = ("the clock of InfluxDB is 90s ahead of ours",)
+    world.own[0] = replace(
+        world.own[0], store_kind="influxdb", store_series=None, store_file_bytes=None, store_notes=odd
+    )
+
+    store = (await health(world))["connection_status"]["store"]
+    assert store == {"kind": "influxdb", "series": None, "file_bytes": None, "notes": list(odd), "missing": []}
+    page = await (await world.get("/status")).text()
+    assert odd[0] in page
+    assert "None" not in page
 
 
 LOST = LostPeriod(NOW - timedelta(hours=30), NOW - timedelta(hours=6), "not a DuckDB file", "metrics.duckdb.broken-1")

@@ -301,9 +301,19 @@ async def test_a21_the_budget_is_not_given_anew_by_a_restart(tmp_path: Path) -> 
     ("path", "headers", "body", "expected"),
     [
         ("/api/v2/write?precision=h", {}, "a b=1", (400, "valid precision units are ns, us, ms, s")),
-        ("/api/v2/write", {"Content-Encoding": "gzip"}, gzip.compress(f"orders a=1 {NOW_NS}".encode()), (204, "")),
+        (
+            "/api/v2/write",
+            {"Content-Encoding": "gzip"},
+            gzip.compress(f"orders a=1 {NOW_NS}".encode(), mtime=0),
+            (204, ""),
+        ),
         ("/api/v2/write", {"Content-Encoding": "gzip"}, b"orders a=1", (400, "unable to read data")),
-        ("/api/v2/write", {"Content-Encoding": "gzip"}, gzip.compress(b"0" * (MAX_BYTES + 1)), (413, "25,000,000")),
+        (
+            "/api/v2/write",
+            {"Content-Encoding": "gzip"},
+            gzip.compress(b"0" * (MAX_BYTES + 1), mtime=0),
+            (413, "25,000,000"),
+        ),
         ("/api/v2/write", {}, b"x" * (MAX_BYTES + 1), (413, "25,000,000")),
         ("/api/v2/write", {}, b"", (204, "")),
         ("/api/v2/write", {}, b"\n# nothing\n\n", (204, "")),

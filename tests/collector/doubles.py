@@ -66,3 +66,8 @@ class Destination:
 def load(second: float, host: str = "web", measurement: str = "system") -> Point:
     field = "load1" if measurement == "system" else "used_percent"
     return Point.of(measurement, {"host": host}, {field: float(second)}, START + int(second * SECOND))
+
+
+def lane_of(point: Point) -> str:
+    """Two buckets: what `load` makes of "mem" goes to one, all else to the other."""
+    return "events" if point.measurement == "mem" else "metrics"

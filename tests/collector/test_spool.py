@@ -12,9 +12,10 @@ from time import perf_counter
 import pytest
 
 from collector.quarantine import Quarantine
-from collector.spool import MAX_LIVE, Spool, SpoolLimits, oldest_age_seconds
+from collector.spool import Spool, SpoolLimits, oldest_age_seconds
 from collector.spool_codec import pack
 from collector.spool_file import Pending, SpoolFile
+from collector.spool_lane import MAX_LIVE
 from collector.spool_writers import ENOUGH, LINGER
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
@@ -294,7 +295,8 @@ async def test_a_slow_store_does_not_fill_the_memory(tmp_path: Path) -> None:
     async with spooling(tmp_path, destination) as spool:
         await spool.write([load(0)])
         await spool.write([load(day * 86_400) for day in range(days)])
-        assert len(spool._live) <= MAX_LIVE
+        assert spool._delivery is not None
+        assert spool._delivery.live_batches <= MAX_LIVE
         gate.set()
 
         assert await spool.drain(TEN_SECONDS)

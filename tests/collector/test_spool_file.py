@@ -17,7 +17,8 @@ import pytest
 from collector.quarantine import Quarantine
 from collector.spool import Spool
 from collector.spool_codec import pack
-from collector.spool_file import Pending, SpoolFile, StoredBatch
+from collector.spool_file import Pending, SpoolFile
+from collector.spool_rows import StoredBatch
 from embedded.store import EmbeddedStore
 from telemetry.measurements import BUILT_IN
 from telemetry.series import Raw, SeriesQuery

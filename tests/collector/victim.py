@@ -1,42 +1,65 @@
 """Runs as a process of its own, to be killed or starved: writes to a spool and says what was acknowledged.
 
 `victim.py DIRECTORY kill FIRST` writes points for ever, from second FIRST on, and prints the number of each that
-was acknowledged. `victim.py DIRECTORY full` fills the spool against a limit on file size, then has it lifted.
+was acknowledged; so does `victim.py DIRECTORY lanes FIRST`, of two lanes of which one can never be delivered.
+`victim.py DIRECTORY full` fills the spool against a limit on file size, then has it lifted.
 """
 
 import asyncio
 import itertools
 import resource
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from collector.quarantine import Quarantine
 from collector.spool import Spool, SpoolLimits
+from collector.spool_codec import one_lane
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
-from telemetry.ports import WriteStatus
+from telemetry.ports import PointWriter, WriteOutcome, WriteStatus
 from telemetry.schema import MeasurementClass
-from tests.collector.doubles import REAL_CLOCK, load
+from tests.collector.doubles import REAL_CLOCK, lane_of, load
 
 OPTIONS = EmbeddedOptions({MeasurementClass.METRICS: timedelta(days=7), MeasurementClass.SELF: timedelta(days=31)})
 LIMITS = SpoolLimits(backlog_per_second=1_000)
 
 
-async def write_for_ever(directory: Path, first: int) -> None:
+class OneLaneAway:
+    """A store that takes points of every lane but one."""
+
+    def __init__(self, store: PointWriter) -> None:
+        self._store = store
+
+    async def write(self, points: Sequence[Point]) -> WriteOutcome:
+        if any(lane_of(point) == "events" for point in points):
+            return WriteOutcome(WriteStatus.RETRY, "that bucket is away")
+        return await self._store.write(points)
+
+
+async def write_for_ever(directory: Path, first: int, *, has_lanes: bool) -> None:
     numbers = itertools.count(first)
 
     async def write(spool: Spool) -> None:
         while True:
             number = next(numbers)
-            if (await spool.write([load(number)])).status is WriteStatus.OK:
+            points = [load(number), load(number, measurement="mem")] if has_lanes else [load(number)]
+            if (await spool.write(points)).status is WriteStatus.OK:
                 print(number, flush=True)
 
     quarantine = Quarantine(directory / "quarantine", REAL_CLOCK)
     async with (
         EmbeddedStore.opened(directory / "metrics.duckdb", OPTIONS, BUILT_IN) as store,
-        Spool.opened(directory / "spool.sqlite", store, quarantine, LIMITS, REAL_CLOCK) as spool,
+        Spool.opened(
+            directory / "spool.sqlite",
+            OneLaneAway(store) if has_lanes else store,
+            quarantine,
+            LIMITS,
+            REAL_CLOCK,
+            lane_of=lane_of if has_lanes else one_lane,
+        ) as spool,
     ):
         await asyncio.gather(*(write(spool) for _ in range(20)))
 
@@ -60,4 +83,7 @@ async def fill(directory: Path) -> None:
 
 if __name__ == "__main__":
     where, what, *rest = sys.argv[1:]
-    asyncio.run(write_for_ever(Path(where), int(rest[0])) if what == "kill" else fill(Path(where)))
+    if what == "full":
+        asyncio.run(fill(Path(where)))
+    else:
+        asyncio.run(write_for_ever(Path(where), int(rest[0]), has_lanes=what == "lanes"))

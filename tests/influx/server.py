@@ -17,7 +17,7 @@ from urllib.error import URLError
 
 from pydantic import SecretStr
 
-from influx.connection import InfluxSettings
+from influx.settings import InfluxSettings
 from telemetry.schema import MeasurementClass
 
 URL, TOKEN, ORG = "OPSWATCH_TEST_INFLUX_URL", "OPSWATCH_TEST_INFLUX_TOKEN", "OPSWATCH_TEST_INFLUX_ORG"

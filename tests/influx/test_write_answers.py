@@ -152,6 +152,25 @@ def test_a_line_that_is_longer_than_what_is_read_is_known_by_its_beginning() -> 
     assert list(said.reasons) == [1]
 
 
+def test_wherever_an_answer_is_cut_off_no_good_line_is_blamed() -> None:
+    """In the middle of an escape, of a character, of a quotation: what stands before is used."""
+    lines = [
+        'm,t=" f=x 1',
+        "m f=1 1",
+        'm,t=\u00e9<\U0001f986 f=x,s="a" 2',
+        'm,t=\u00e9<\U0001f986 f=1,s="a" 2',
+        "m f=x 3",
+    ]
+    body = stub.bad_lines(*((lines[number], "invalid boolean") for number in (0, 2, 4))).body
+    body = body.replace(b"<", b"\\u003c")  # as Go writes it
+    for end in range(body.index(b"1': "), len(body)):
+        said = read(stub.Reply(400, body[:end]), lines)
+        if end > body.index(b"1': ") + len("1': "):
+            assert isinstance(said, BadLines), body[:end]
+            assert 0 in said.reasons
+            assert set(said.reasons) <= {0, 2, 4}
+
+
 def test_lines_that_are_not_ours_are_not_blamed_on_anybody() -> None:
     """Then it is halved."""
     assert isinstance(read(stub.bad_lines(("other f=x 1", "invalid boolean"))), Indivisible)

@@ -359,6 +359,18 @@ async def test_a_500_of_one_batch_is_found_out_before_the_tenth_try(server: Stub
     assert tries < 20
 
 
+async def test_a_single_point_is_not_refused_for_what_its_neighbours_did(server: Stub) -> None:
+    """The first point of a batch that was at fault has three tries of its own."""
+    server.script_points([lambda request: stub.WRITE_TIMEOUT if len(lines(request)) > 1 else TAKEN])
+    points = loads(2)
+    async with opened(server) as writer:
+        for status in (WriteStatus.RETRY, WriteStatus.RETRY, WriteStatus.SPLIT):
+            assert (await writer.write(points)).status is status
+        server.script_points([stub.WRITE_TIMEOUT, stub.WRITE_TIMEOUT, TAKEN])
+        for status in (WriteStatus.RETRY, WriteStatus.RETRY, WriteStatus.OK):
+            assert (await writer.write(points[:1])).status is status
+
+
 @asynccontextmanager
 async def spooled(server: Stub, folder: Path, clock: Clock) -> AsyncIterator[Spool]:
     quarantine = Quarantine(folder / "quarantine", clock)

@@ -145,8 +145,18 @@ MISTAKES = {
     " shorter than raw, '8d' (keep 5m at least as long as raw)",
     "storage: {retention: {raw: 8d, 1h: 7d}}": "opswatch.yaml:1:36: storage.retention.1h: '7d' is shorter than"
     " raw, '8d' (keep 1h at least as long as raw)",
-    "storage: {kind: influxdb}": "opswatch.yaml:1:17: storage.kind: 'influxdb' is not available in this version yet",
-    "storage: {kind: mysql}": "opswatch.yaml:1:17: storage.kind: 'mysql' cannot stand here (write 'embedded')",
+    "storage: {kind: mysql}": "opswatch.yaml:1:17: storage.kind: 'mysql' cannot stand here"
+    " (write 'embedded' or 'influxdb')",
+    "storage: {kind: influxdb, influxdb: {org: o, token_file: opswatch.yaml}}": "opswatch.yaml:1:17: storage.kind:"
+    " InfluxDB has no URL (set INFLUXDB_V2_URL, or write storage.influxdb.url)",
+    "storage: {influxdb: {url: 'http://u:hunter2@i'}}": "opswatch.yaml:1:27: storage.influxdb.url: 'http://***@i' is"
+    " not a URL of a server (write http://host:port, without credentials)",
+    "storage: {influxdb: {token: hunter2}}": "opswatch.yaml:1:22: storage.influxdb.token: unknown key 'token'"
+    " (did you mean `token_file`?)",
+    "storage: {influxdb: {token_file: nope}}": "opswatch.yaml:1:34: storage.influxdb.token_file: the file 'nope' does"
+    " not exist (a relative name is looked up beside the configuration file)",
+    "storage: {influxdb: {bucket_prefix: _raw}}": "opswatch.yaml:1:37: storage.influxdb.bucket_prefix: '_raw' cannot"
+    " begin the name of a bucket (write letters and digits, as opswatch)",
     "smtp: {host: x}": "opswatch.yaml:1:1: smtp: `smtp` is not available in this version yet (remove it)",
     "host: {enabled: no}": "opswatch.yaml:1:17: host.enabled: 'no' stands where true or false is expected"
     " (write true or false, without quotes)",

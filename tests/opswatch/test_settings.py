@@ -12,6 +12,7 @@ from opswatch.environment import VARIABLES
 from opswatch.settings import LogSettings, load_settings
 from telemetry.errors import ConfigurationError
 from telemetry.rollup import Retention
+from telemetry.schema import MeasurementClass
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,52 @@ def test_what_the_file_says_wins_and_a_warning_says_so(tmp_path: Path) -> None:
     )
 
 
+def test_influxdb_is_found_by_the_names_of_its_own_client(tmp_path: Path) -> None:
+    """INFLUXDB_V2_*: everything may come from the environment, and the token from a file, which may change."""
+    (tmp_path / "token").write_text("one\n")
+    environment = {
+        "OPSWATCH_STORAGE": "influxdb",
+        "INFLUXDB_V2_URL": "http://influxdb:8086/",
+        "INFLUXDB_V2_ORG": "ops",
+        "INFLUXDB_V2_TOKEN_FILE": str(tmp_path / "token"),
+    }
+    found = load_settings(environment).influx
+
+    assert found is not None
+    assert (found.url, found.org, found.token_file) == ("http://influxdb:8086", "ops", tmp_path / "token")
+    assert found.bucket(MeasurementClass.METRICS) == "opswatch_raw"
+    assert load_settings({}).influx is None
+    direct = load_settings({**environment, "INFLUXDB_V2_TOKEN_FILE": "", "INFLUXDB_V2_TOKEN": "hunter2"})
+    assert direct.influx is not None
+    assert direct.influx.token is not None
+    assert direct.influx.token.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(direct)
+
+
+def test_what_the_file_says_of_influxdb_wins(tmp_path: Path) -> None:
+    """Item by item; a token's file is looked up beside the configuration."""
+    (tmp_path / "token").write_text("one\n")
+    file = tmp_path / "o.yaml"
+    file.write_text("storage: {kind: influxdb, influxdb: {url: 'https://here', token_file: token, bucket_prefix: ow}}")
+    environment = {"INFLUXDB_V2_URL": "http://there", "INFLUXDB_V2_ORG": "ops", "INFLUXDB_V2_TOKEN": "other"}
+    found = load_settings(environment, file).influx
+
+    assert found is not None
+    assert (found.url, found.org, found.token_file, found.token) == ("https://here", "ops", tmp_path / "token", None)
+    assert found.bucket(MeasurementClass.SELF) == "ow_self"
+
+
+def test_f1_everything_that_influxdb_lacks_is_named_at_once() -> None:
+    """Where the environment chose the store, the environment is at fault."""
+    lacking = "environment: OPSWATCH_STORAGE: InfluxDB has no "
+
+    assert faults({"OPSWATCH_STORAGE": "influxdb", "INFLUXDB_V2_URL": "nope"}) == [
+        "environment: INFLUXDB_V2_URL: 'nope' is not a URL of a server (write http://host:port, without credentials)",
+        f"{lacking}organisation (set INFLUXDB_V2_ORG, or write storage.influxdb.org)",
+        f"{lacking}token (set INFLUXDB_V2_TOKEN_FILE, or write storage.influxdb.token_file)",
+    ]
+
+
 MISTAKES = {
     "LOG_LEVEL=loud": "'loud' is not a level (DEBUG, INFO, WARN, ERROR, CRITICAL)",
     "LOG_FORMAT=xml": "'xml' cannot stand here (write json or text)",
@@ -95,7 +142,10 @@ MISTAKES = {
     "DASHBOARD_REFRESH_INTERVAL_SECONDS=nan": "'nan' is not a number of seconds (write a number, like 60)",
     "OPSWATCH_LISTEN=:8321": "':8321' is not an address with a port"
     " (write 127.0.0.1:8321, or 0.0.0.0:8321 for every interface)",
-    "OPSWATCH_STORAGE=influxdb": "'influxdb' is not available in this version yet (remove it, or write embedded)",
+    "OPSWATCH_STORAGE=mysql": "'mysql' cannot stand here (write embedded or influxdb)",
+    "INFLUXDB_V2_URL=influxdb:8086": "'influxdb:8086' is not a URL of a server"
+    " (write http://host:port, without credentials)",
+    "INFLUXDB_V2_SSL_CA_CERT=nope.pem": "the file 'nope.pem' does not exist",
     "OPSWATCH_URL=http://u:hunter2@o": "'http://***@o' is not a URL of a server"
     " (write http://host:port, without credentials)",
     "OPSWATCH_BASE_PATH=/a/../b": "'/a/../b' is not a base path (write a path like /opswatch)",

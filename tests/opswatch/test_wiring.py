@@ -1,9 +1,9 @@
-"""What the wiring works out for the parts."""
+"""What the store is opened with."""
 
 import pytest
 
 from collector.disk_room import Filesystem
-from opswatch.wiring import LEAST_SPILL, spill_limit
+from opswatch.storage import LEAST_SPILL, spill_limit
 
 GB = 10**9
 

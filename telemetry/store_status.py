@@ -1,0 +1,54 @@
+"""How an open store and its levels stand, in figures and in words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """`longest_*` are since they were last taken; `file_bytes` is the file and its write-ahead log.
+
+    `series` and `file_bytes` are None where the store does not say.
+    """
+
+    written_values: int
+    queries: int
+    series: int | None
+    file_bytes: int | None
+    longest_commit_ms: float
+    longest_query_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class LevelStatus:
+    """How a rolled-up level stands; windows and failures are counted since open."""
+
+    level: str
+    until: datetime | None  # every window before it is made; None when there is none
+    lag_s: float
+    missed_windows: int
+    late_windows: int
+    made_windows: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostSamples:
+    """Samples of [start, stop) are lost, at most; `start` None: from whenever on. `file` is what was set aside."""
+
+    start: datetime | None
+    stop: datetime
+    reason: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCondition:
+    """How the store is. `damage` is empty when nothing is broken; `notes` are sentences about what is odd."""
+
+    damage: str = ""
+    notes: tuple[str, ...] = ()
+    lost: tuple[LostSamples, ...] = ()
+    levels: tuple[LevelStatus, ...] = ()
