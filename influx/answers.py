@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from influx.annotated_csv import Rows
+from influx.annotated_csv import GarbledAnswer, Rows
 from influx.flux import (
     COUNTER_FUNCTIONS,
     SAMPLES,
@@ -171,8 +171,9 @@ class _WindowsAnswer:
         if series not in self._present:
             self._present[series] = None
             check_size(self._asked.query, len(self._present) * len(self._functions))
-        axis = self._asked.query.axis
-        times = self._rows.times(rows) if len(axis) > 1 else None
+        if name not in self._windows:
+            raise GarbledAnswer(f"there is a result {name[:60]!r}, which nobody asked for")
+        times = self._rows.times(rows) if len(self._asked.query.axis) > 1 else None
         self._windows[name].take(series, times, self._rows.values(rows))
 
     def result(self) -> SeriesResult:

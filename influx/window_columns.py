@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from operator import sub
 
+from influx.annotated_csv import GarbledAnswer
 from influx.samples import Values
 from telemetry.answers import MAX_VALUES
 from telemetry.errors import QueryTooLarge
@@ -18,7 +19,7 @@ Column = list[FieldValue | None]
 
 
 class WindowColumns:
-    """One value per window and series, None where there is none."""
+    """One value per window and series, None where there is none. Raises GarbledAnswer for what is in no window."""
 
     def __init__(self, axis: range) -> None:
         self._axis = axis
@@ -28,7 +29,9 @@ class WindowColumns:
 
     def take(self, series: Series, times: list[int] | None, values: Values) -> None:
         """Values at the starts of their windows (ns); of the only window where there are no times."""
-        numbers = [0] if times is None or len(self._axis) == 1 else self._numbers(times)
+        numbers = [0] if times is None else self._numbers(times)
+        if len(numbers) != len(values):
+            raise GarbledAnswer("a series has several values of one window")
         if numbers == self._everyone and series not in self.columns:
             self.columns[series] = list(values)
             return
@@ -40,7 +43,10 @@ class WindowColumns:
         if times is not self._last[0]:  # many series have their windows at the same times
             start, step = self._axis.start, self._axis.step
             # A first window that is cut by what InfluxDB takes is stamped at the cut.
-            self._last = times, [(time - start) // step for time in times]
+            numbers = [(time - start) // step for time in times]
+            if not 0 <= min(numbers) <= max(numbers) < len(self._axis):
+                raise GarbledAnswer("a value belongs to no window that was asked for")
+            self._last = times, numbers
         return self._last[1]
 
 

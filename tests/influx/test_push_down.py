@@ -8,7 +8,7 @@ import pytest
 from influx.answers import Asked, answer_of
 from influx.asking import FluxAsker
 from influx.connection import InfluxConnection, InfluxSettings
-from influx.flux import Selection, counts_query
+from influx.flux import Selection, windows_query
 from influx.parameters import FluxQuery
 from influx.values import ValuesAnswer
 from telemetry.measurements import BUILT_IN
@@ -188,9 +188,14 @@ async def test_values_are_told_by_one_sample_of_each_series(world: World, where:
 
 
 async def test_samples_are_counted_without_being_read(world: World) -> None:
-    """What a stream asks first."""
-    bucket = world.settings.bucket(MeasurementClass.METRICS)
-    flux = counts_query(Selection(bucket, ("net",), ("bytes_recv",), START, START + HOUR, Exists("host")))
-    assert flux is not None
-
-    assert await world.operators(flux) == ["ReadWindowAggregate"]
+    """What a stream asks first, of a whole range and of its parts."""
+    selection = Selection(
+        world.settings.bucket(MeasurementClass.METRICS), ("net",), ("bytes_recv",), START, START + HOUR
+    )
+    for axis, operator in (
+        (range(START, START + HOUR, HOUR), "ReadWindowAggregate"),
+        (range(START, START + HOUR, 7 * SECOND), "ReadWindowAggregateByTime"),
+    ):
+        flux = windows_query(replace(selection, where=Exists("host")), axis, (Function.COUNT,))
+        assert flux is not None
+        assert await world.operators(flux) == [operator]
