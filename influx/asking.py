@@ -18,7 +18,8 @@ from telemetry.errors import InvalidQuery, QueryTimedOut, QueryTooLarge, StoreUn
 from telemetry.times import format_duration
 
 MOST_AT_ONCE = 4
-BITE_BYTES = 256 * 1024  # are parsed at once, in some milliseconds, and then others have their turn
+# Are parsed at once, in some milliseconds. The session buffers half of it, so others have their turn before the next.
+BITE_BYTES = 256 * 1024
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0  # seconds
 _QUEUE_FULL = "queue length exceeded"
 _OUT_OF_MEMORY = "memory allocation limit reached"
@@ -103,7 +104,6 @@ class FluxAsker:
             async for piece in _bites(response.content):
                 for rows in parser.feed(piece):
                     take(rows)
-                await asyncio.sleep(0)  # what is here already is read without waiting
             parser.close()
         except ErrorTable as error:
             raise self._failure(shown(str(error).encode())) from error

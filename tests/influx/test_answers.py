@@ -223,6 +223,27 @@ async def test_windows_of_any_length_at_any_time(
     assert plain(answer) == plain(evaluate(points, asked))
 
 
+WHOLE = {Function.MIN, Function.MAX, Function.SUM, Function.COUNT, Function.FIRST, Function.LAST, Function.INCREASE}
+
+
+async def test_answers_have_the_types_of_the_registry(world: World) -> None:
+    """Whole numbers stay whole but for means and rates; InfluxDB writes 7.0 as 7, and it is a float all the same."""
+    points = [Point.of("net", {"host": "a"}, {"bytes_recv": 7 * n}, START + n * SECOND) for n in range(4)]
+    points += [Point.of("cpu", {"host": "a"}, {"usage_idle": 7.0 * n}, START + n * SECOND) for n in range(4)]
+    await world.write(points)
+    for measurement, kind in (("net", int), ("cpu", float)):
+        for shape in (Raw(), Latest(), Quantile(HOUR, (0.5,)), Quantile(SECOND, (0.5,))):
+            asked = SeriesQuery(measurement, (), START, START + 4 * SECOND, shape)
+            (one,) = (await world.reader.read(asked)).series
+            assert {type(value) for value in one.values} == {kind}
+        for step in (SECOND, HOUR):  # many windows, and one
+            asked = SeriesQuery(measurement, (), START, START + 4 * SECOND, Window(step, tuple(Function)))
+            for one in (await world.reader.read(asked)).series:
+                assert one.function is not None
+                wanted = int if one.function is Function.COUNT or (kind is int and one.function in WHOLE) else float
+                assert {type(value) for value in one.values} - {type(None)} == {wanted}, one
+
+
 async def test_values_over_all_buckets(world: World) -> None:
     """What OpsWatch counts of itself is in another bucket; a question without a measurement means it too."""
     points = [

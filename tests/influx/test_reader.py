@@ -275,13 +275,15 @@ async def test_what_others_wrote_in_other_types_comes_in_the_registrys() -> None
         "#datatype,string,long,dateTime:RFC3339,string,string,string\r\n,result,table,_time,_value,_field,host\r\n"
         ",_result,3,2026-01-01T00:00:00Z,text,bytes_recv,c\r\n\r\n"
     )
-    async with stub_server() as stub, reading(stub) as reader:
-        stub.script(QUERY, [Reply(200, answer.encode(), CSV)])
-        found = {one.series.tags[0][1]: list(one.values) for one in (await reader.read(LATEST)).series}
+    for name, shape in (("_result", Latest()), ("sum", Window.whole(START, START + HOUR, Function.SUM))):
+        async with stub_server() as stub, reading(stub) as reader:
+            stub.script(QUERY, [Reply(200, answer.replace("_result", name).encode(), CSV)])
+            series = (await reader.read(replace(LATEST, shape=shape))).series
+            found = {(one.series.tags[0][1], one.series.field): list(one.values) for one in series}
 
-        assert [(type(value), value) for value in found["a"]] in ([(int, 7)], [(float, 3.0)])
-        assert found["b"] == [None]
-        assert "c" not in found
+        assert found == {("a", "bytes_recv"): [7], ("b", "bytes_recv"): [None], ("a", "speed"): [3.0]}
+        assert isinstance(found["a", "bytes_recv"][0], int)
+        assert isinstance(found["a", "speed"][0], float)
 
 
 async def write(connection: InfluxConnection, bucket: str, lines: list[str]) -> None:
