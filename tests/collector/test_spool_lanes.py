@@ -243,15 +243,14 @@ async def test_a_bad_point_of_a_mixed_row_goes_alone(tmp_path: Path) -> None:
     leave(tmp_path, *([load(second), mem(second)] for second in range(20)))
     destination, clock = Choking(away={"metrics"}), SetClock()
     async with in_lanes(tmp_path, destination, clock.clock) as spool:
-        await destination.until(lambda: len(destination.of("events")) == 19)
+        await destination.until(lambda: len(set(map(repr, destination.of("events")))) == 19)
         destination.away.clear()
         clock.advance(60)
         assert await spool.drain(TEN_SECONDS)
 
-    assert destination.of("metrics") == [load(second) for second in range(20)]
-    assert sorted(map(repr, destination.of("events"))) == sorted(
-        repr(mem(second)) for second in range(20) if second != 7
-    )
+    # Halves may go twice, as they go before what waits.
+    assert set(map(repr, destination.of("metrics"))) == {repr(load(second)) for second in range(20)}
+    assert set(map(repr, destination.of("events"))) == {repr(mem(second)) for second in range(20) if second != 7}
     assert items(tmp_path) == 1
 
 
