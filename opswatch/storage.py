@@ -13,7 +13,7 @@ from collector.spool_codec import one_lane
 from embedded.archive import Archive
 from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
-from embedded.stream_export import StreamExporter
+from embedded.stream_export import StreamExporter, StreamOptions
 from influx.settings import InfluxSettings
 from influx.store import InfluxStore
 from opswatch.backup import CopiedStore
@@ -108,13 +108,13 @@ def open_storage(place: Place, registry: Registry) -> AbstractAsyncContextManage
 
 @asynccontextmanager
 async def _influx(place: Place, settings: InfluxSettings, registry: Registry) -> AsyncIterator[Storage]:
-    exports = place.directory.exports
+    exports, options = place.directory.exports, StreamOptions(engine=EngineOptions(spill_limit=spill_of(place)))
     async with InfluxStore.opened(settings, place.settings.retention, registry, place.clock, place.host) as store:
         yield Storage(
             kind="influxdb",
             writer=store,
             reader=store,
-            exporter=StreamExporter(store, registry, exports),
+            exporter=StreamExporter(store, registry, exports, options),
             figures=InfluxFigures(store),
             tag_sets=await store.tag_sets(),
             copied=None,
@@ -126,8 +126,7 @@ async def _influx(place: Place, settings: InfluxSettings, registry: Registry) ->
 @asynccontextmanager
 async def _embedded(place: Place, registry: Registry) -> AsyncIterator[Storage]:
     directory, settings, clock = place.directory, place.settings, place.clock
-    spill = spill_limit(filesystem_of(directory.root), settings.disk_reserve)
-    engine = EngineOptions(allowed_directories=(directory.exports, directory.archive), spill_limit=spill)
+    engine = EngineOptions(allowed_directories=(directory.exports, directory.archive), spill_limit=spill_of(place))
     options = EmbeddedOptions(
         settings.retention, engine, archive=Archive(directory.archive / "metrics"), exports=directory.exports
     )
@@ -143,6 +142,11 @@ async def _embedded(place: Place, registry: Registry) -> AsyncIterator[Storage]:
             plan_jobs=Housekeeping(store, place.room, clock).plan,
             lane_of=one_lane,
         )
+
+
+def spill_of(place: Place) -> int:
+    """What sorting may take of the disk of the data directory while it runs, in bytes."""
+    return spill_limit(filesystem_of(place.directory.root), place.settings.disk_reserve)
 
 
 def spill_limit(filesystem: Filesystem, reserve: int | None) -> int:

@@ -21,7 +21,7 @@ from collector.spool import Spool, SpoolLimits
 from dashboards.panels import parse_config
 from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
-from embedded.stream_export import StreamExporter
+from embedded.stream_export import StreamExporter, StreamOptions
 from influx.settings import InfluxSettings
 from influx.store import InfluxStore
 from opswatch.backup import Backups, Surroundings
@@ -197,7 +197,7 @@ async def opened(
     exports = options_in(folder).exports
     assert exports is not None
     async with InfluxStore.opened(influx, Retention(), registry, clock, "h1") as server:
-        yield server, StreamExporter(server, registry, exports), await server.tag_sets()
+        yield server, StreamExporter(server, registry, exports, StreamOptions()), await server.tag_sets()
 
 
 @asynccontextmanager
