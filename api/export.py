@@ -19,7 +19,7 @@ from api.downloads import download, send
 from api.keys import DOORS
 from api.query_parameters import SeriesRequest, series_request
 from api.services import written
-from dashboards.csv_export import columns_of, long_header, long_rows, wide_header, wide_rows
+from telemetry.csv_export import columns_of, long_header, long_rows, wide_header, wide_rows
 from telemetry.errors import InvalidRequest, OpsWatchError
 from telemetry.ports import TableExport, TableForm
 from telemetry.series import MAX_RAW_LIMIT, Quantile, Raw, Series, SeriesSamples, Window, quantile_label

@@ -19,6 +19,7 @@ BENCHES = (
     "influx_encoder",
     "influx_write",
     "influx_reader",
+    "influx_store",
 )
 
 chosen = sys.argv[1:] or BENCHES

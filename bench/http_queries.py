@@ -63,18 +63,18 @@ QUESTIONS = (
 )
 
 
-def load(server: Server, stop: int) -> None:
-    """InfluxDB's share of the samples."""
+def load(server: Server, bucket: str, span: tuple[int, int], step: int) -> None:
+    """The samples of [start, stop) (ns) into a bucket, one of each series per `step`."""
     connection = duckdb.connect()
     client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     bodies = connection.execute(
         f"SELECT string_agg(printf('{MEASUREMENT},host=host-%03d {FIELD}=', series_id) || CAST({VALUE} AS VARCHAR)"
         f" || ' ' || ts, chr(10)) FROM (SELECT ts, CAST(n AS INTEGER) AS series_id"
-        f" FROM range({stop - 30 * DAY}, {stop}, {STEP}) AS a(ts), range(1, {SERIES + 1}) AS b(n))"
-        f" GROUP BY ts // {LINES // SERIES * STEP} ORDER BY min(ts)"
+        f" FROM range({span[0]}, {span[1]}, {step}) AS a(ts), range(1, {SERIES + 1}) AS b(n))"
+        f" GROUP BY ts // {LINES // SERIES * step} ORDER BY min(ts)"
     )
     while row := bodies.fetchone():
-        client.request("POST", "/api/v2/write?org=o&bucket=b", row[0].encode(), server.headers)
+        client.request("POST", f"/api/v2/write?org=o&bucket={bucket}", row[0].encode(), server.headers)
         answer = client.getresponse()
         words = answer.read()
         assert answer.status == 204, words[:300]
@@ -141,7 +141,7 @@ def main() -> str:
         return f"the three questions over HTTP vs InfluxDB: skipped, {absent}"
     filled = filled_store()
     with tempfile.TemporaryDirectory() as name, influxdb(Path(name)) as peer, opswatch(filled.folder) as ours:
-        load(peer, filled.stop)
+        load(peer, "b", (filled.stop - 30 * DAY, filled.stop), STEP)
         return "\n".join(compare(ours, peer, question, filled) for question in QUESTIONS)
 
 

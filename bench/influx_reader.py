@@ -24,10 +24,11 @@ from bench.measure import Bar, Comparison, alternate
 from bench.processes import Server, influxdb, missing
 from influx.annotated_csv import AnnotatedCsvParser
 from influx.asking import BITE_BYTES
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
 from influx.encoder import Encoder
 from influx.reader import InfluxReader
 from influx.samples import Samples, SeriesRows
+from influx.settings import InfluxSettings
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.schema import MeasurementClass

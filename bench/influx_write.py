@@ -26,8 +26,9 @@ from bench.processes import Server, influxdb, missing
 from collector.quarantine import Quarantine
 from collector.spool import Spool, SpoolLimits
 from influx.canary import Canary
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
 from influx.encoder import Encoder
+from influx.settings import InfluxSettings
 from influx.writer import InfluxWriter
 from telemetry.clock import Clock
 from telemetry.measurements import BUILT_IN

@@ -33,29 +33,32 @@ class Bar:
 class Comparison:
     """Costs (seconds, lower is better) of ours and of the peer, pair by pair from one run.
 
-    `free` is what ours may cost beside (seconds, where the bar says so).
+    Without a bar the ratio is one of costs, to be read and not judged. `free` is what ours may cost beside (seconds,
+    where the bar says so).
     """
 
     title: str
     ours: Sequence[float]
     peer: Sequence[float]
     unit: str
-    bar: Bar
+    bar: Bar | None
     free: float = 0.0
 
     def ratios(self) -> list[float]:
         """Pair by pair: ours over the peer's costs, or where the bar is one of speed, ours over the peer's speed."""
         costs = [max(0.0, one - self.free) / other for one, other in zip(self.ours, self.peer, strict=True)]
-        return sorted(1 / cost for cost in costs) if self.bar.at_least else sorted(costs)
+        is_speed = self.bar is not None and self.bar.at_least
+        return sorted(1 / cost for cost in costs) if is_speed else sorted(costs)
 
     def report(self) -> str:
         """One line."""
         ratios = self.ratios()
         middle = statistics.median(ratios)
         ours, peer = statistics.median(self.ours), statistics.median(self.peer)
+        verdict = "" if self.bar is None else f"; {self.bar.verdict(middle)}"
         return (
-            f"{self.title}: {middle:.2f}x (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} pairs;"
-            f" {self.bar.verdict(middle)}); ours {ours:.4g}, peer {peer:.4g} {self.unit}"
+            f"{self.title}: {middle:.2f}x (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} pairs"
+            f"{verdict}); ours {ours:.4g}, peer {peer:.4g} {self.unit}"
         )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
 from embedded.schema import bring_forward, tables_of
 from embedded.sql import TABLES, text_literal
-from telemetry.errors import StoreDamaged, StoreUnavailable
+from telemetry.errors import QueryTooLarge, StoreDamaged, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ _BROKEN = re.compile(
     re.IGNORECASE,
 )
 _OTHER_TABLES = (duckdb.BinderException, duckdb.CatalogException)  # they have our names, and other columns
+_SPILL_FULL = "max_temp_directory_size"
 _PLACES = re.compile(r"""\"[^"\n]*\"|'[^'\n]*'|(?<!\w)/\S*""")  # paths, and what else somebody else has named
 
 
@@ -67,7 +68,7 @@ def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection
         raise explained(path, error) from error
     try:
         _check_tables(path, connection)
-        for statement in _lock_down(path, options):
+        for statement in _lock_down(path.absolute().with_suffix(".spill"), options):
             connection.execute(statement)
         bring_forward(connection, path)
     except duckdb.Error as error:
@@ -77,6 +78,18 @@ def open_engine(path: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection
         connection.close()
         raise
     path.chmod(0o600)
+    return connection
+
+
+def open_in_memory(folder: Path, options: EngineOptions) -> duckdb.DuckDBPyConnection:
+    """An engine without a file of its own, which spills into the folder and may write there. Raises duckdb.Error."""
+    connection = duckdb.connect(":memory:", config=_NO_EXTENSIONS)
+    try:
+        for statement in _lock_down(folder.absolute() / "spill", replace(options, allowed_directories=(folder,))):
+            connection.execute(statement)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -114,6 +127,16 @@ def is_corrupt(text: str) -> bool:
 def is_lacking(text: str) -> bool:
     """Whether what the engine says means that there is no room, no memory or the like."""
     return _LACKING.search(_PLACES.sub("", text)) is not None
+
+
+def spilled_too_much(error: duckdb.Error, options: EngineOptions) -> QueryTooLarge | None:
+    """What is told to whoever asked for more than the disk is to give; None for an error of another sort."""
+    if _SPILL_FULL not in str(error):
+        return None
+    return QueryTooLarge(
+        f"this takes more than {options.spill_limit // 10**6:,} MB of the disk meanwhile, all that queries and exports"
+        " that run at once may take: shorten the range, ask for fewer series, or take CSV, which is made in parts"
+    )
 
 
 def explained(path: Path, error: duckdb.Error) -> StoreUnavailable:
@@ -174,11 +197,11 @@ def _first_line(text: str) -> str:
     return text.splitlines()[0][:300] if text else "no reason is given"
 
 
-def _lock_down(path: Path, options: EngineOptions) -> tuple[str, ...]:
+def _lock_down(spill: Path, options: EngineOptions) -> tuple[str, ...]:
     # The order matters: each later setting forbids something that an earlier one needs.
     folders = ", ".join(text_literal(str(folder.absolute())) for folder in options.allowed_directories)
     return (
-        f"SET temp_directory = {text_literal(str(path.absolute().with_suffix('.spill')))}",
+        f"SET temp_directory = {text_literal(str(spill))}",
         f"SET max_temp_directory_size = '{int(options.spill_limit)}B'",
         f"SET memory_limit = {text_literal(options.memory_limit)}",
         f"SET threads = {int(options.threads)}",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
@@ -29,6 +30,7 @@ from embedded.reader_pool import ReaderPool
 from embedded.selection import Selected, select
 from embedded.sql import TABLES, text_literal
 from telemetry.cells import guarded, quoted
+from telemetry.csv_export import long_header, wide_header
 from telemetry.errors import InvalidQuery, StoreUnavailable
 from telemetry.points import Tags
 from telemetry.ports import DEFAULT_DEADLINE, TableForm
@@ -39,7 +41,7 @@ PREFIX = "export-"  # of the files in between
 PIECE_BYTES = 256 * 1024
 PART_SAMPLES = 500_000  # of one file of CSV: some 50 MB
 _WIDE = {TableForm.CSV_WIDE, TableForm.PARQUET_WIDE}
-_CSV = {TableForm.CSV_LONG, TableForm.CSV_WIDE}
+CSV_FORMS = {TableForm.CSV_LONG, TableForm.CSV_WIDE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,30 @@ def plan_export(cursor: duckdb.DuckDBPyConnection, registry: Registry, question:
     if measurement is None:
         raise InvalidQuery(f"there is no measurement {query.measurement!r}", field="measurement")
     table = TABLES[measurement.measurement_class]
-    selected = select(cursor, query, measurement)
-    fields = query.fields or tuple(field.name for field in measurement.plain_fields)
-    limit = None if question.unlimited else query.shape.limit
+    plan = plan_in_one(table, measurement, question, select(cursor, query, measurement))
+    (whole,) = plan.parts
+    counts = _counts(cursor, table, whole.members, query)
+    parts = tuple(_parts(cursor, table, whole, counts)) if form in CSV_FORMS else plan.parts
+    total = sum(min(count, whole.limit or count) for count in counts.values())
+    return replace(plan, parts=parts, samples=total)
+
+
+def plan_in_one(table: str, measurement: Measurement, question: ExportQuestion, selected: Sequence[Selected]) -> Plan:
+    """An export of these series that is made in one part; nothing is counted yet."""
+    query, form = question.query, question.form
+    assert isinstance(query.shape, Raw)
+    fields = fields_of(query, measurement)
     members, tag_sets = _members(selected, measurement, fields, is_wide=form in _WIDE)
-    if not members and form not in _CSV:  # a file without rows has its columns all the same
+    if not members and form not in CSV_FORMS:  # a file without rows has its columns all the same
         members, tag_sets = [Member(-1, 0, 0, "", is_integer=False, is_text=False)], ((),)
-    counts = _counts(cursor, table, members, query)
-    whole = Part(tuple(members), query.start, query.stop, limit)
-    parts = tuple(_parts(cursor, table, whole, counts)) if form in _CSV else (whole,)
+    whole = Part(tuple(members), query.start, query.stop, None if question.unlimited else query.shape.limit)
     columns = tuple(_column(measurement, field) for field in fields)
-    total = sum(min(count, limit or count) for count in counts.values())
-    return Plan(table, measurement, form, tag_sets, columns, parts if members else (), total)
+    return Plan(table, measurement, form, tag_sets, columns, (whole,), 0)
+
+
+def fields_of(query: SeriesQuery, measurement: Measurement) -> tuple[str, ...]:
+    """The fields that are exported, in the order of their columns."""
+    return query.fields or tuple(field.name for field in measurement.plain_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +116,7 @@ class PreparedExport:
 
     async def pieces(self) -> AsyncGenerator[bytes]:
         """The file, piece by piece; the next part is made when the one before has been taken."""
-        if self.plan.form in _CSV:
+        if self.plan.form in CSV_FORMS:
             yield header_of(self.plan)
         async with self.readers.for_stream() as cursor:
             for part in self.plan.parts:
@@ -113,8 +127,8 @@ class PreparedExport:
 
                 try:
                     await self.readers.run(cursor, write)
-                    with closing(pieces_of(written[0])) as pieces:
-                        while piece := await asyncio.to_thread(next, pieces, b""):
+                    async with aclosing(pieces_of(written[0])) as pieces:
+                        async for piece in pieces:
                             yield piece
                 except OSError as error:
                     raise StoreUnavailable(f"the export cannot be written: {error.strerror or error}") from error
@@ -136,16 +150,15 @@ async def prepare_export(
 
 def header_of(plan: Plan) -> bytes:
     """The first line of a CSV file."""
-    names = [guarded(name) for name in plan.measurement.tags]
-    if plan.form is TableForm.CSV_WIDE:
-        return (_line(["time", *names, *(guarded(name) for name, _, _ in plan.columns)]) + "\r\n").encode()
-    return (_line(["time", "measurement", *names, "field", "value"]) + "\r\n").encode()
+    tags = plan.measurement.tags
+    is_wide = plan.form is TableForm.CSV_WIDE
+    return (wide_header(tags, [name for name, _, _ in plan.columns]) if is_wide else long_header(tags)).encode()
 
 
 def write_part(cursor: duckdb.DuckDBPyConnection, plan: Plan, part: Part, folder: Path) -> Path:
     """Write one part to a file of its own, which is the caller's to remove. Raises duckdb.Error, OSError."""
     file = folder / f"{PREFIX}{uuid4().hex}.tmp"
-    options = CSV_OPTIONS if plan.form in _CSV else "(FORMAT parquet, COMPRESSION zstd)"
+    options = CSV_OPTIONS if plan.form in CSV_FORMS else "(FORMAT parquet, COMPRESSION zstd)"
     try:
         cursor.execute(f"COPY ({_statement(plan, part)}) TO {text_literal(str(file.absolute()))} {options}")
     except BaseException:
@@ -154,20 +167,20 @@ def write_part(cursor: duckdb.DuckDBPyConnection, plan: Plan, part: Part, folder
     return file
 
 
-def pieces_of(file: Path) -> Generator[bytes, None, None]:
-    """The bytes of a file, in pieces; it is removed whatever happens."""
-    try:
-        with file.open("rb") as stream:
-            while piece := stream.read(PIECE_BYTES):
-                yield piece
-    finally:
-        file.unlink(missing_ok=True)
+async def pieces_of(file: Path) -> AsyncGenerator[bytes]:
+    """The bytes of a file, in pieces; it is the caller's to remove. Raises OSError."""
+    with await asyncio.to_thread(file.open, "rb") as stream:
+        while piece := await asyncio.to_thread(stream.read, PIECE_BYTES):
+            yield piece
 
 
 def remove_leftovers(folder: Path) -> None:
     """What a killed process has left."""
     for file in folder.glob(f"{PREFIX}*.tmp"):
-        file.unlink(missing_ok=True)
+        if file.is_dir() and not file.is_symlink():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
+            file.unlink(missing_ok=True)
 
 
 def _statement(plan: Plan, part: Part) -> str:

@@ -1,6 +1,6 @@
 """Exports as DuckDB's SQL: whole lines of CSV, and the columns of Parquet. Pure.
 
-The text is the one that `dashboards/csv_export.py` makes, byte for byte: RFC 4180 with CRLF, RFC 3339 with as many
+The text is the one that `telemetry/csv_export.py` makes, byte for byte: RFC 4180 with CRLF, RFC 3339 with as many
 decimals as are needed, the shortest numbers that read back to the same bits (DuckDB's text of a DOUBLE is Python's),
 and no cell that a spreadsheet takes for a formula. What is the same for a whole series is made once, outside.
 """
@@ -98,8 +98,9 @@ def wide_columns(
     """`time, TAGS…, FIELDS…`; `fields` are (name, is_integer, is_text)."""
     named = [f"{expression} AS {_identifier(name)}" for name, expression in tags]
     for number, (name, is_integer, is_text) in enumerate(fields):
-        source = "text" if is_text else "CAST(value AS BIGINT)" if is_integer else "value"
-        named.append(f"any_value({source}) FILTER (WHERE field_number = {number}) AS {_identifier(name)}")
+        found = f"any_value({'text' if is_text else 'value'}) FILTER (WHERE field_number = {number})"
+        # Cast what was found: else what other fields have is cast as well, and may be too large for it.
+        named.append(f"{f'CAST({found} AS BIGINT)' if is_integer else found} AS {_identifier(name)}")
     return (
         f"SELECT make_timestamp_ns(ts) AS time, {', '.join(named)} FROM ({_samples(table, part)})"
         " GROUP BY pool, ts ORDER BY pool, ts"

@@ -204,11 +204,11 @@ def _slices_of(
     left = {one.identifier: query.shape.limit for one in members}
     cursor.execute(select_in_time_order(table, query, list(left)))
     carried: list[tuple[int, int, float | None, str | None]] = []
-    while rows := cursor.fetchmany(SLICE_ROWS):
-        rows = carried + rows
-        # The last time may go on in the next rows, and a slice holds a stretch of time whole.
+    while fetched := cursor.fetchmany(SLICE_ROWS):
+        rows = carried + fetched
         cut = len(rows)
-        while cut and rows[cut - 1][0] == rows[-1][0]:
+        # The last time may go on in the next rows, and a slice holds a stretch of time whole.
+        while len(fetched) == SLICE_ROWS and cut and rows[cut - 1][0] == rows[-1][0]:
             cut -= 1
         carried = rows[cut:]
         if samples := _sliced(rows[:cut], members, left):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -13,7 +13,7 @@ from embedded.sql import select_series
 from telemetry.answers import MAX_SERIES, check_series
 from telemetry.errors import InvalidQuery
 from telemetry.points import canonical_tags
-from telemetry.schema import FieldKind, FieldType, Measurement
+from telemetry.schema import Field, FieldKind, FieldType, Measurement
 from telemetry.series import Predicate, Series, SeriesQuery
 
 _MAX_REMEMBERED = 50_000  # series of all questions together; some 30 MB
@@ -51,14 +51,23 @@ def select(cursor: duckdb.DuckDBPyConnection, query: SeriesQuery, measurement: M
         ) from error
     check_series(len(rows))
     known = {field.name: field for field in measurement.fields}
-    found = []
-    for identifier, name, tags in rows:
-        field = known.get(name)
-        kind, value_type = FieldKind.UNTYPED, FieldType.FLOAT
-        if field is not None:
-            kind, value_type = field.kind, FieldType.TEXT if field.kind is FieldKind.TEXT else field.type
-        found.append(Selected(identifier, Series(query.measurement, canonical_tags(tags), name), value_type, kind))
-    return sorted(found, key=lambda one: (one.series.tags, one.series.field))
+    return in_order(
+        described(identifier, Series(query.measurement, canonical_tags(tags), name), known.get(name))
+        for identifier, name, tags in rows
+    )
+
+
+def described(identifier: int, series: Series, field: Field | None) -> Selected:
+    """A series with what the registry knows of its field."""
+    kind, value_type = FieldKind.UNTYPED, FieldType.FLOAT
+    if field is not None:
+        kind, value_type = field.kind, FieldType.TEXT if field.kind is FieldKind.TEXT else field.type
+    return Selected(identifier, series, value_type, kind)
+
+
+def in_order(selected: Iterable[Selected]) -> list[Selected]:
+    """By tags, then field, as every answer is."""
+    return sorted(selected, key=lambda one: (one.series.tags, one.series.field))
 
 
 class SeriesIndex:

@@ -21,7 +21,7 @@ import duckdb
 from embedded.archive import Archive
 from embedded.copy import copy_store
 from embedded.day_marks import DayMarks
-from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine
+from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine, spilled_too_much
 from embedded.export import ExportQuestion, prepare_export, remove_leftovers
 from embedded.reader import QueryRunner
 from embedded.reader_pool import ReaderPool
@@ -32,7 +32,7 @@ from embedded.selection import SeriesIndex
 from embedded.snapshots import Snapshots
 from embedded.sql import TABLES, WIDE_TABLES
 from embedded.writer import BatchWriter
-from telemetry.errors import QueryTooLarge, StoreDamaged, StoreUnavailable
+from telemetry.errors import StoreDamaged, StoreUnavailable
 from telemetry.points import Point, Tags
 from telemetry.ports import DEFAULT_DEADLINE, TableExport, TableForm, WriteOutcome, WriteStatus
 from telemetry.rollup import LEVELS, Level, Retention
@@ -47,7 +47,6 @@ T = TypeVar("T")
 
 # After a failed checkpoint, and other faults of its own, the engine refuses everything until it is opened anew.
 _DEAD = re.compile(r"FATAL Error|has been invalidated")
-_SPILL_FULL = "max_temp_directory_size"
 _LONGEST_WAIT = 30.0  # seconds between two tries to open it anew
 _LATE = timedelta(hours=1)  # what comes so late is in the first snapshot of a day still
 
@@ -332,12 +331,9 @@ class EmbeddedStore:
             self._note_damage(error.reason)
             raise
         except duckdb.Error as error:
-            if number is not None and _SPILL_FULL in str(error):
-                raise QueryTooLarge(
-                    f"this takes more than {self._options.engine.spill_limit // 10**6:,} MB of the disk meanwhile, all"
-                    " that queries and exports that run at once may take: shorten the range, ask for fewer series,"
-                    " or take CSV, which is made in parts"
-                ) from error
+            too_much = spilled_too_much(error, self._options.engine)
+            if number is not None and too_much is not None:
+                raise too_much from error
             if number is not None and _DEAD.search(str(error)):
                 self._dead = max(self._dead, number)
             if is_corrupt(str(error)):

@@ -43,7 +43,8 @@ async def within(deadline: timedelta) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise QueryTimedOut(
-            f"the query was stopped after {format_duration(deadline)}: shorten the range or lengthen every"
+            f"InfluxDB had not answered after {format_duration(deadline)}, and the query was stopped: shorten the range"
+            " or lengthen every (if small ones take as long, the server is in trouble)"
         ) from error
 
 

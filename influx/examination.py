@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from influx import advice
@@ -14,15 +13,11 @@ from influx.connection import Answer, InfluxConnection
 from influx.write_answers import Asked, Closed, Taken, meaning
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
+from telemetry.rollup import Retention
 from telemetry.schema import MeasurementClass
+from telemetry.times import format_duration
 
 MAX_SKEW = 5.0  # seconds between the server's clock and ours
-# How long each class is kept by default (design.md 4), as InfluxDB's command line takes it.
-RETENTIONS: Mapping[MeasurementClass, str] = {
-    MeasurementClass.METRICS: "7d",
-    MeasurementClass.EVENTS: "400d",
-    MeasurementClass.SELF: "31d",
-}
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _STOPS_COMPACTING = (2, 9, 0)
 _READ = "from(bucket: p_bucket) |> range(start: -1m) |> limit(n: 1)"
@@ -30,15 +25,22 @@ _READ = "from(bucket: p_bucket) |> range(start: -1m) |> limit(n: 1)"
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """Each fault and each warning is a sentence with a way out. `version` is what the server says, often `dev`."""
+    """Each fault and each warning is a sentence with a way out. `version` is what the server says, often `dev`.
+
+    `is_another` when it is another product, or another generation of it, which will never be right.
+    """
 
     version: str = ""
     faults: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    is_another: bool = False
 
 
-async def examine(connection: InfluxConnection, clock: Clock) -> Examination:
-    """Ask the server who it is, and whether each bucket can be written and read. Nothing is stored."""
+async def examine(connection: InfluxConnection, clock: Clock, retention: Retention) -> Examination:
+    """Ask the server who it is, and whether each bucket can be written and read. Nothing is stored.
+
+    `retention` is how long a bucket that is missing should keep what goes into it.
+    """
     url = connection.settings.url
     before = clock.now()
     try:
@@ -46,8 +48,8 @@ async def examine(connection: InfluxConnection, clock: Clock) -> Examination:
         after = clock.now()
         version = answer.headers.get("x-influxdb-version", "")
         if fault := _wrong_server(answer, url):
-            return Examination(version, (fault,))
-        faults = [await _fault(connection, one, after) for one in MeasurementClass]
+            return Examination(version, (fault,), is_another=True)
+        faults = [await _fault(connection, one, retention.of_class(one), after) for one in MeasurementClass]
     except StoreUnavailable as error:
         return Examination("", (error.message,))
     warnings = (_version_warning(version, url), _clock_warning(answer, before, after, url))
@@ -68,14 +70,16 @@ def _wrong_server(answer: Answer, url: str) -> str:
     )
 
 
-async def _fault(connection: InfluxConnection, measurement_class: MeasurementClass, now: datetime) -> str:
-    """What is wrong with the bucket of a class; empty when nothing is."""
+async def _fault(
+    connection: InfluxConnection, measurement_class: MeasurementClass, kept: timedelta, now: datetime
+) -> str:
+    """What is wrong with the bucket of a class, which should be kept so long; empty when nothing is."""
     org, bucket = connection.settings.org, connection.settings.bucket(measurement_class)
     answer = await connection.write(bucket, b"", is_gzip=False)
     said = meaning(answer.status, answer.headers, answer.body, Asked(bucket, org, ()), now)
     if isinstance(said, Closed):
         is_missing = said.reason == advice.no_bucket(bucket, org)
-        return advice.no_bucket(bucket, org, RETENTIONS[measurement_class]) if is_missing else said.reason
+        return advice.no_bucket(bucket, org, format_duration(kept)) if is_missing else said.reason
     if not isinstance(said, Taken):
         return f"the bucket {bucket} cannot be written at the moment: {answer.status} {answer.text}"
     trouble = query_trouble(await ask_small(connection, _READ, {"p_bucket": bucket}), bucket, org)

@@ -15,13 +15,14 @@ from collector.host import HostSampler
 from collector.http_probe import HttpProber
 from collector.quarantine import Quarantine
 from collector.spool import Spool, SpoolLimits
+from collector.spool_codec import one_lane
 from collector.targets import ProbeSpec
 from opswatch.data_directory import DataDirectory
 from opswatch.log_record import inert
 from opswatch.migration import bring_forward
 from opswatch.settings import Settings
 from opswatch.state import State
-from opswatch.storage import open_storage
+from opswatch.storage import Place, open_storage
 from opswatch.wiring import DRAIN_WITHIN, open_room, system_clock
 from telemetry.errors import DataDirectoryInUse
 from telemetry.measurements import BUILT_IN
@@ -82,11 +83,16 @@ async def collect_once(settings: Settings) -> CollectReport:
             state = await stack.enter_async_context(State.opened(directory.state))
             registry = await state.learned_schema.registry()
             room = open_room(directory, settings, clock)
-            storage = await stack.enter_async_context(open_storage(directory, settings, registry, room, clock))
+            storage = await stack.enter_async_context(
+                open_storage(Place(directory, settings, room, clock, host), registry)
+            )
         except DataDirectoryInUse:
             storage = None
         quarantine, writer = Quarantine(directory.quarantine, clock), None if storage is None else storage.writer
-        spool = await stack.enter_async_context(Spool.opened(directory.spool, writer, quarantine, SpoolLimits(), clock))
+        lane_of = one_lane if storage is None else storage.lane_of
+        spool = await stack.enter_async_context(
+            Spool.opened(directory.spool, writer, quarantine, SpoolLimits(), clock, lane_of=lane_of)
+        )
         prober = await stack.enter_async_context(HttpProber.opened(clock))
         reserving = ReservingWriter(spool, open_room(directory, settings, clock), BUILT_IN)
         collector = Collector(settings.services, prober, reserving, BUILT_IN, Setting(clock, host))

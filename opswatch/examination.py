@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import socket
 from dataclasses import dataclass
 from importlib.metadata import packages_distributions
 from importlib.resources import files
@@ -15,11 +16,14 @@ import aiohttp
 
 from collector.replay import set_aside_files
 from embedded.engine import fault_of
+from influx.settings import InfluxSettings
+from influx.store import InfluxStore
 from opswatch.data_directory import VERSION, DataDirectory
 from opswatch.settings import Settings, current_settings
-from telemetry.errors import ConfigurationError, DataDirectoryError
+from telemetry.errors import ConfigurationError, DataDirectoryError, StoreUnavailable
+from telemetry.measurements import BUILT_IN
 
-TOP_LEVEL_NAMES = ("api", "collector", "dashboards", "embedded", "infrastructure", "opswatch", "telemetry")
+TOP_LEVEL_NAMES = ("api", "collector", "dashboards", "embedded", "influx", "infrastructure", "opswatch", "telemetry")
 _LOW_SPACE = 500_000_000  # bytes; a day of a small fleet, and what DuckDB wants for a checkpoint
 
 
@@ -48,7 +52,7 @@ async def examine(config: Path | None, *, quick: bool) -> list[Finding]:
         _configuration(settings),
         _data_directory(settings),
         _disk_space(settings),
-        _store(settings),
+        *await _store(settings),
         *_set_aside(settings),
         server,
     ]
@@ -110,14 +114,33 @@ def _disk_space(settings: Settings) -> Finding:
     return Finding("disk space", verdict, f"{free / 1e9:.1f} GB free for {settings.data_dir}")
 
 
-def _store(settings: Settings) -> Finding:
+async def _store(settings: Settings) -> list[Finding]:
     directory = DataDirectory(settings.data_dir)
+    if settings.influx is not None:
+        return await _influx(settings, settings.influx)
     if directory.read_server_facts() is not None:
-        return Finding("store", "ok", "the running server has it open")
+        return [Finding("store", "ok", "the running server has it open")]
     fault = fault_of(directory.metrics)
     if fault:
-        return Finding("store", "failed", f"{fault} (docs/storage.md says what a start does with a damaged store)")
-    return Finding("store", "ok", f"{directory.metrics} can be opened" if directory.metrics.exists() else "none yet")
+        return [Finding("store", "failed", f"{fault} (docs/storage.md says what a start does with a damaged store)")]
+    words = f"{directory.metrics} can be opened" if directory.metrics.exists() else "none yet"
+    return [Finding("store", "ok", words)]
+
+
+async def _influx(settings: Settings, influx: InfluxSettings) -> list[Finding]:
+    from opswatch.wiring import system_clock
+
+    try:
+        opened = InfluxStore.opened(influx, settings.retention, BUILT_IN, system_clock(), socket.gethostname())
+        async with opened as store:
+            faults, notes, version = store.faults, store.notes, store.version
+    except StoreUnavailable as error:
+        return [Finding("store", "failed", error.message)]
+    found = [Finding("store", "failed", fault) for fault in faults]
+    found += [Finding("store", "warning", note) for note in notes if note not in faults]
+    if not faults:
+        found.insert(0, Finding("store", "ok", f"InfluxDB {version} at {influx.url} takes and keeps points"))
+    return found
 
 
 def _set_aside(settings: Settings) -> list[Finding]:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from collector.disk_room import DiskRoom, Filesystem, default_reserve, filesystem_of
+from collector.spool_codec import one_lane
 from embedded.archive import Archive
 from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
+from embedded.stream_export import StreamExporter, StreamOptions
+from influx.settings import InfluxSettings
+from influx.store import InfluxStore
 from opswatch.backup import CopiedStore
 from opswatch.data_directory import DataDirectory
 from opswatch.housekeeping import Housekeeping
-from opswatch.scheduler import Scheduler
+from opswatch.scheduler import Job, Scheduler
 from opswatch.settings import Settings
 from telemetry.clock import Clock
-from telemetry.points import Tags
+from telemetry.points import Point, Tags
 from telemetry.ports import PointWriter, SeriesReader, TableExporter
 from telemetry.schema import Registry
 from telemetry.store_status import LostSamples, StoreCondition, StoreStatistics
 
+LOOK_AFTER = timedelta(minutes=1)
 LEAST_SPILL = 256 * 10**6  # with which every page can still be answered
 
 
@@ -42,7 +47,7 @@ class StoreFigures(Protocol):
 class Storage:
     """An open store. `tag_sets` are (measurement, tags) of what is in it; `copied` is None where it is no file of ours.
 
-    `plan_jobs` plans what keeps it well.
+    `plan_jobs` plans what keeps it well. Points of different lanes may fail apart from each other.
     """
 
     kind: str
@@ -53,6 +58,7 @@ class Storage:
     tag_sets: Sequence[tuple[str, Tags]]
     copied: CopiedStore | None
     plan_jobs: Callable[[Scheduler], None]
+    lane_of: Callable[[Point], str]
 
 
 class EmbeddedFigures:
@@ -69,13 +75,58 @@ class EmbeddedFigures:
         return StoreCondition(self._store.damage, (), tuple(lost), self._store.rollup_status(now))
 
 
-@asynccontextmanager
-async def open_storage(
-    directory: DataDirectory, settings: Settings, registry: Registry, room: DiskRoom, clock: Clock
-) -> AsyncIterator[Storage]:
+class InfluxFigures:
+    """Implements StoreFigures for InfluxDB."""
+
+    def __init__(self, store: InfluxStore) -> None:
+        self._store = store
+
+    def take_statistics(self) -> StoreStatistics:
+        return self._store.take_statistics()
+
+    def condition(self, now: datetime) -> StoreCondition:  # noqa: ARG002 (it was looked after when it was)
+        return StoreCondition(notes=self._store.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a store is opened, and what it needs there; `host` is this machine's name."""
+
+    directory: DataDirectory
+    settings: Settings
+    room: DiskRoom
+    clock: Clock
+    host: str
+
+
+def open_storage(place: Place, registry: Registry) -> AbstractAsyncContextManager[Storage]:
     """The store that the settings name, as long as the block runs. Raises StoreUnavailable."""
-    spill = spill_limit(filesystem_of(directory.root), settings.disk_reserve)
-    engine = EngineOptions(allowed_directories=(directory.exports, directory.archive), spill_limit=spill)
+    if place.settings.influx is None:
+        return _embedded(place, registry)
+    return _influx(place, place.settings.influx, registry)
+
+
+@asynccontextmanager
+async def _influx(place: Place, settings: InfluxSettings, registry: Registry) -> AsyncIterator[Storage]:
+    exports, options = place.directory.exports, StreamOptions(engine=EngineOptions(spill_limit=spill_of(place)))
+    async with InfluxStore.opened(settings, place.settings.retention, registry, place.clock, place.host) as store:
+        yield Storage(
+            kind="influxdb",
+            writer=store,
+            reader=store,
+            exporter=StreamExporter(store, registry, exports, options),
+            figures=InfluxFigures(store),
+            tag_sets=await store.tag_sets(),
+            copied=None,
+            plan_jobs=lambda scheduler: scheduler.add(Job("InfluxDB", store.look_after, LOOK_AFTER, LOOK_AFTER / 2)),
+            lane_of=store.lane_of,
+        )
+
+
+@asynccontextmanager
+async def _embedded(place: Place, registry: Registry) -> AsyncIterator[Storage]:
+    directory, settings, clock = place.directory, place.settings, place.clock
+    engine = EngineOptions(allowed_directories=(directory.exports, directory.archive), spill_limit=spill_of(place))
     options = EmbeddedOptions(
         settings.retention, engine, archive=Archive(directory.archive / "metrics"), exports=directory.exports
     )
@@ -88,8 +139,14 @@ async def open_storage(
             figures=EmbeddedFigures(store),
             tag_sets=store.tag_sets(),
             copied=store,
-            plan_jobs=Housekeeping(store, room, clock).plan,
+            plan_jobs=Housekeeping(store, place.room, clock).plan,
+            lane_of=one_lane,
         )
+
+
+def spill_of(place: Place) -> int:
+    """What sorting may take of the disk of the data directory while it runs, in bytes."""
+    return spill_limit(filesystem_of(place.directory.root), place.settings.disk_reserve)
 
 
 def spill_limit(filesystem: Filesystem, reserve: int | None) -> int:

@@ -37,7 +37,7 @@ from opswatch.scheduler import Scheduler
 from opswatch.self_watch import SelfWatch, Watched
 from opswatch.settings import Settings
 from opswatch.state import State
-from opswatch.storage import open_storage
+from opswatch.storage import Place, open_storage
 from opswatch.version import VERSION
 from telemetry.clock import Clock
 from telemetry.errors import ConfigurationError, Fault
@@ -76,10 +76,10 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         state = await stack.enter_async_context(State.opened(directory.state))
         registry = await state.learned_schema.registry()
         room = open_room(directory, settings, clock)
-        storage = await stack.enter_async_context(open_storage(directory, settings, registry, room, clock))
+        storage = await stack.enter_async_context(open_storage(Place(directory, settings, room, clock, host), registry))
         quarantine = Quarantine(directory.quarantine, clock)
         spool = await stack.enter_async_context(
-            Spool.opened(directory.spool, storage.writer, quarantine, SpoolLimits(), clock)
+            Spool.opened(directory.spool, storage.writer, quarantine, SpoolLimits(), clock, lane_of=storage.lane_of)
         )
         reserving = ReservingWriter(spool, room, registry)
         prober = await stack.enter_async_context(HttpProber.opened(clock))

@@ -7,10 +7,12 @@ Instants are integers: nanoseconds since 1970-01-01T00:00:00Z. Durations in text
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 NANOSECONDS_PER_MILLISECOND = 1_000_000
+_NANOSECONDS_PER_MINUTE = 60 * NANOSECONDS_PER_SECOND
 
 _UNITS: dict[str, timedelta] = {
     "ms": timedelta(milliseconds=1),
@@ -98,6 +100,27 @@ def format_instant(instant: int) -> str:
             digits = digits[:-3]
         text += f".{digits}"
     return text + "Z"
+
+
+def format_instants(instants: Iterable[int]) -> list[str]:
+    """As `format_instant`, each; for many that lie near each other several times as fast."""
+    minutes: dict[int, str] = {}
+    texts = []
+    for instant in instants:
+        minute, rest = divmod(instant, _NANOSECONDS_PER_MINUTE)
+        front = minutes.get(minute)
+        if front is None:
+            front = minutes[minute] = format_instant(minute * _NANOSECONDS_PER_MINUTE)[:-3]  # without seconds and Z
+        second, fraction = divmod(rest, NANOSECONDS_PER_SECOND)
+        if not fraction:
+            texts.append(f"{front}{second:02d}Z")
+        elif fraction % 1_000_000 == 0:
+            texts.append(f"{front}{second:02d}.{fraction // 1_000_000:03d}Z")
+        elif fraction % 1_000 == 0:
+            texts.append(f"{front}{second:02d}.{fraction // 1_000:06d}Z")
+        else:
+            texts.append(f"{front}{second:02d}.{fraction:09d}Z")
+    return texts
 
 
 def format_any_instant(instant: int) -> str:

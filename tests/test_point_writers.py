@@ -12,7 +12,8 @@ from collector.quarantine import Quarantine
 from collector.spool import Spool, SpoolLimits
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from influx.canary import Canary
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
+from influx.settings import InfluxSettings
 from influx.writer import InfluxWriter
 from telemetry.measurements import BUILT_IN
 from telemetry.ports import PointWriter

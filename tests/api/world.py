@@ -1,7 +1,7 @@
 """A whole server for the tests: the real application over a real store and a real state, on a free port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,9 @@ from collector.spool import Spool, SpoolLimits
 from dashboards.panels import parse_config
 from embedded.engine import EngineOptions
 from embedded.store import EmbeddedOptions, EmbeddedStore
+from embedded.stream_export import StreamExporter, StreamOptions
+from influx.settings import InfluxSettings
+from influx.store import InfluxStore
 from opswatch.backup import Backups, Surroundings
 from opswatch.data_directory import VERSION, DataDirectory
 from opswatch.listener import listening
@@ -29,8 +32,10 @@ from telemetry.clock import Clock
 from telemetry.health import Outcome, ProbeStatus, ServiceStatus
 from telemetry.health import State as ProbeState
 from telemetry.measurements import BUILT_IN
-from telemetry.points import Point
-from telemetry.ports import SeriesReader, WriteStatus
+from telemetry.points import Point, Tags
+from telemetry.ports import SeriesReader, TableExporter, WriteStatus
+from telemetry.rollup import Retention
+from telemetry.schema import Registry
 
 SECOND = 1_000_000_000
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -126,7 +131,7 @@ class World:
     url: str
     app: web.Application
     session: aiohttp.ClientSession
-    store: EmbeddedStore
+    store: EmbeddedStore | InfluxStore
     spool: Spool
     folder: Path
     state: State
@@ -181,13 +186,32 @@ class World:
 
 
 @asynccontextmanager
+async def opened(
+    folder: Path, registry: Registry, clock: Clock, influx: InfluxSettings | None
+) -> AsyncIterator[tuple[EmbeddedStore | InfluxStore, TableExporter, Sequence[tuple[str, Tags]]]]:
+    """The store with its exporter and what is in it."""
+    if influx is None:
+        async with EmbeddedStore.opened(folder / "metrics.duckdb", options_in(folder), registry) as store:
+            yield store, store, store.tag_sets()
+        return
+    exports = options_in(folder).exports
+    assert exports is not None
+    async with InfluxStore.opened(influx, Retention(), registry, clock, "h1") as server:
+        yield server, StreamExporter(server, registry, exports, StreamOptions()), await server.tag_sets()
+
+
+@asynccontextmanager
 async def running(
     folder: Path,
     settings: ApiSettings | None = None,
     reader: SeriesReader | None = None,
     change: Callable[[Doors], Doors] = lambda doors: doors,
+    influx: InfluxSettings | None = None,
 ) -> AsyncIterator[World]:
-    """A server with a token of every role; the owner does not exist yet. `change` puts other doors in."""
+    """A server with a token of every role; the owner does not exist yet. `change` puts other doors in.
+
+    On the embedded store, or on InfluxDB where `influx` says which.
+    """
     clock, catalog, own = SetClock(), Catalog((service(),)), [healthy()]
 
     async def own_health() -> OwnHealth:
@@ -196,23 +220,24 @@ async def running(
     (folder / "version").write_text(f"{VERSION}\n")
     registry, quarantine = BUILT_IN.learning(), Quarantine(folder / "quarantine", clock.clock)
     async with (
-        EmbeddedStore.opened(folder / "metrics.duckdb", options_in(folder), registry) as store,
+        opened(folder, registry, clock.clock, influx) as (store, exporter, tag_sets),
         State.opened(folder / "state.sqlite") as state,
         Spool.opened(folder / "spool.sqlite", store, quarantine, SpoolLimits(), clock.clock) as spool,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
+        copied = store if isinstance(store, EmbeddedStore) else None
         disk = Disk()
         room = DiskRoom(disk.measure, None, clock.clock)
-        pushed = IntakeSettings(known=store.tag_sets())
+        pushed = IntakeSettings(known=tag_sets)
         intake = Intake(spool, registry, state.learned_schema, quarantine, clock.clock, pushed)
         tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
         doors = Doors(
             reader=reader or store,
-            exporter=store if reader is None else None,
+            exporter=exporter if reader is None else None,
             intake=intake,
             quarantine=Replay(quarantine, folder, ReplayParts(intake, registry, store, room)),
             disk_room=room,
-            backups=Backups(DataDirectory(folder), store, room, Surroundings("h1", None, clock.clock)),
+            backups=Backups(DataDirectory(folder), copied, room, Surroundings("h1", None, clock.clock)),
             services=catalog,
             registry=registry,
             tokens=state.tokens,

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import embedded.export
-from dashboards.csv_export import long_header, long_rows, wide_header, wide_rows
 from embedded.engine import EngineOptions
 from embedded.export import remove_leftovers
 from embedded.store import EmbeddedOptions, EmbeddedStore
+from telemetry.csv_export import long_header, long_rows, wide_header, wide_rows
 from telemetry.errors import InvalidQuery, QueryTooLarge, StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
@@ -175,6 +175,21 @@ async def test_parquet_holds_types_and_nanoseconds(store: EmbeddedStore, tmp_pat
             ("latency_ms", 1.5, None),
             ("message", None, "=1"),
         ]
+
+
+async def test_a_number_that_no_integer_can_hold_does_not_spoil_the_integers_beside_it(
+    store: EmbeddedStore, tmp_path: Path
+) -> None:
+    """A column is made of its own field's values alone."""
+    tags = {"service": "shop", "probe": "http", "kind": "http"}
+    await store.write([Point.of("probe", tags, {"code": 200, "latency_ms": 1e300}, START)])
+    query = SeriesQuery("probe", ("code", "latency_ms"), START, STOP, Raw())
+    file = tmp_path / "x.parquet"
+    file.write_bytes(await exported(store, query, TableForm.PARQUET_WIDE))
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT code, latency_ms FROM '{file}'").fetchall()
+
+    assert found == [(200, 1e300)]
 
 
 @pytest.mark.parametrize("form", list(TableForm))

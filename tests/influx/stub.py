@@ -21,7 +21,7 @@ from typing import NoReturn
 from aiohttp import web
 from pydantic import SecretStr
 
-from influx.connection import InfluxSettings
+from influx.settings import InfluxSettings
 
 WRITE, QUERY, PING = "/api/v2/write", "/api/v2/query", "/ping"
 

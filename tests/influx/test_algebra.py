@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
 from influx.encoder import Encoder
 from influx.reader import InfluxReader
+from influx.settings import InfluxSettings
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.schema import MeasurementClass

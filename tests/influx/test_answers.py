@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import pytest
 from pydantic import SecretStr
 
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
 from influx.encoder import Encoder
 from influx.reader import InfluxReader
+from influx.settings import InfluxSettings
 from telemetry.errors import StoreUnavailable
 from telemetry.histogram import bucket_field, quantile
 from telemetry.measurements import BUILT_IN

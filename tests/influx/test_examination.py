@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
 from influx.examination import Examination, examine
+from influx.settings import InfluxSettings
 from telemetry.clock import Clock
+from telemetry.rollup import Retention
 from telemetry.schema import MeasurementClass
 from tests.collector.doubles import REAL_CLOCK
 from tests.influx import stub
@@ -20,7 +22,7 @@ from tests.influx.stub import PING, QUERY, WRITE, Reply, Stub, stub_server
 
 async def examined(settings: InfluxSettings, clock: Clock = REAL_CLOCK) -> Examination:
     async with InfluxConnection.opened(settings) as connection:
-        return await examine(connection, clock)
+        return await examine(connection, clock, Retention())
 
 
 @pytest.fixture

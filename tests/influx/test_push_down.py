@@ -7,9 +7,10 @@ import pytest
 
 from influx.answers import Asked, answer_of
 from influx.asking import FluxAsker
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
 from influx.flux import Selection, windows_query
 from influx.parameters import FluxQuery
+from influx.settings import InfluxSettings
 from influx.values import ValuesAnswer
 from telemetry.measurements import BUILT_IN
 from telemetry.schema import MeasurementClass

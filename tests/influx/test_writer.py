@@ -13,7 +13,8 @@ import pytest
 from collector.quarantine import Quarantine
 from collector.spool import Spool, SpoolLimits
 from influx.canary import Canary
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
+from influx.settings import InfluxSettings
 from influx.writer import InfluxWriter
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable

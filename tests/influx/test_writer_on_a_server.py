@@ -12,11 +12,12 @@ from pydantic import SecretStr
 from collector.quarantine import Quarantine
 from collector.spool import Spool, SpoolLimits
 from influx.canary import Canary
-from influx.connection import InfluxConnection, InfluxSettings
+from influx.connection import InfluxConnection
 from influx.delivery import Delivery
 from influx.encoder import Encoder
 from influx.parcel import Item, Parcel
 from influx.sender import Sender
+from influx.settings import InfluxSettings
 from influx.writer import InfluxWriter
 from telemetry.measurements import BUILT_IN
 from telemetry.points import FieldValue, Point

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.times import format_duration, format_instant, from_datetime, parse_duration, parse_instant, to_datetime
+from telemetry.times import (
+    format_duration,
+    format_instant,
+    format_instants,
+    from_datetime,
+    parse_duration,
+    parse_instant,
+    to_datetime,
+)
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -107,3 +115,16 @@ def test_a_formatted_instant_reads_back(instant: int) -> None:
 def test_a_datetime_survives_the_way_to_nanoseconds_and_back(moment: datetime) -> None:
     """No microsecond is lost to floating point."""
     assert moment == to_datetime(from_datetime(moment))
+
+
+@given(
+    st.lists(st.integers(min_value=-(2**62), max_value=2**62)),
+    st.integers(min_value=-(2**62), max_value=2**62),
+    st.sampled_from([1, 1_000, 1_000_000, 10**9]),
+)
+def test_many_instants_are_written_as_each_of_them(instants: list[int], near: int, unit: int) -> None:
+    """Whether they lie near each other or not, and however many decimals they need."""
+    near -= near % unit
+    instants += [near + step * unit for step in range(5)]
+
+    assert format_instants(instants) == [format_instant(one) for one in instants]

@@ -6,44 +6,39 @@ stay numbers.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from telemetry.cells import guarded
+from telemetry.cells import guarded, quoted
 from telemetry.points import FieldValue, Tags
 from telemetry.series import SeriesSamples
-from telemetry.times import format_instant
+from telemetry.times import format_instants
 
 
 def long_header(tags: Sequence[str]) -> str:
     """`time,measurement,TAGS…,field,value`."""
-    return _lines([["time", "measurement", *map(guarded, tags), "field", "value"]])
+    return _line(["time", "measurement", *tags, "field", "value"]) + "\r\n"
 
 
 def long_rows(slice_of_series: Sequence[SeriesSamples], tags: Sequence[str]) -> str:
     """A row per value, series by series."""
-    rows: list[list[str]] = []
+    lines: list[str] = []
     several = _several(slice_of_series)
     for one in slice_of_series:
         known = dict(one.series.tags)
-        middle = [
-            guarded(one.series.measurement),
-            *(guarded(known.get(tag, "")) for tag in tags),
-            guarded(_column(one, several=several)),
-        ]
-        rows += [
-            [format_instant(time), *middle, cell(value)]
-            for time, value in zip(one.times, one.values, strict=True)
+        tag_cells = [known.get(tag, "") for tag in tags]
+        middle = _line([one.series.measurement, *tag_cells, _column(one, several=several)])
+        lines += [
+            f"{time},{middle},{cell(value)}\r\n"
+            for time, value in zip(format_instants(one.times), one.values, strict=True)
             if value is not None
         ]
-    return _lines(rows)
+    return "".join(lines)
 
 
 def wide_header(tags: Sequence[str], columns: Sequence[str]) -> str:
     """`time,TAGS…,FIELDS…`."""
-    return _lines([["time", *map(guarded, tags), *map(guarded, columns)]])
+    return _line(["time", *tags, *columns]) + "\r\n"
 
 
 def wide_rows(slice_of_series: Sequence[SeriesSamples], tags: Sequence[str], columns: Sequence[str]) -> str:
@@ -55,15 +50,16 @@ def wide_rows(slice_of_series: Sequence[SeriesSamples], tags: Sequence[str], col
         for time, value in zip(one.times, one.values, strict=True):
             if value is not None:
                 by_tags[one.series.tags][time][column] = value
-    rows: list[list[str]] = []
+    lines: list[str] = []
     for tag_set, times in by_tags.items():
         known = dict(tag_set)
-        front = [guarded(known.get(tag, "")) for tag in tags]
-        for time in sorted(times):
+        front = _line(["", *(known.get(tag, "") for tag in tags), ""])  # between commas
+        in_order = sorted(times)
+        for time, text in zip(in_order, format_instants(in_order), strict=True):
             values = times[time]
             cells = [cell(values[column]) if column in values else "" for column in columns]
-            rows.append([format_instant(time), *front, *cells])
-    return _lines(rows)
+            lines.append(f"{text}{front}{','.join(cells)}\r\n")
+    return "".join(lines)
 
 
 def columns_of(fields: Iterable[str], labels: Sequence[str]) -> list[str]:
@@ -74,8 +70,8 @@ def columns_of(fields: Iterable[str], labels: Sequence[str]) -> list[str]:
 
 
 def cell(value: FieldValue) -> str:
-    """A number as the shortest text that reads back to the same bits; a text disarmed."""
-    return guarded(value) if isinstance(value, str) else repr(value)
+    """As it stands in a line: a number as the shortest text that reads back to the same bits; a text disarmed."""
+    return quoted(guarded(value)) if isinstance(value, str) else repr(value)
 
 
 def _several(series: Sequence[SeriesSamples]) -> bool:
@@ -86,7 +82,5 @@ def _column(one: SeriesSamples, *, several: bool) -> str:
     return f"{one.series.field}_{one.label}" if several else one.series.field
 
 
-def _lines(rows: Iterable[Sequence[str]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
-    return buffer.getvalue()
+def _line(cells: Iterable[str]) -> str:
+    return ",".join(quoted(guarded(cell)) for cell in cells)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.csv_export import long_header, long_rows, wide_header, wide_rows
 from telemetry.cells import guarded
+from telemetry.csv_export import long_header, long_rows, wide_header, wide_rows
 from telemetry.series import Series, SeriesSamples
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=30)

@@ -1,0 +1,51 @@
+"""How long the buckets keep what is in them. Shell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from influx.connection import InfluxConnection
+from influx.settings import InfluxSettings
+from telemetry.rollup import Retention
+from telemetry.schema import MeasurementClass
+from telemetry.times import format_duration
+
+
+async def read_retentions(connection: InfluxConnection) -> dict[MeasurementClass, timedelta | None]:
+    """By class; None is for ever. What the token may not know is left out. Raises StoreUnavailable."""
+    settings, found = connection.settings, {}
+    for one in MeasurementClass:
+        parameters = {"org": settings.org, "name": settings.bucket(one)}
+        answer = await connection.ask("GET", "/api/v2/buckets", parameters)
+        for seconds in _seconds(answer.body) if answer.status == 200 else ():
+            found[one] = timedelta(seconds=seconds) if seconds else None
+    return found
+
+
+def _seconds(body: bytes) -> Iterator[int]:
+    """Of the one bucket that was asked for, if it is there; 0 is for ever."""
+    try:
+        buckets: Any = json.loads(body)["buckets"]
+        if len(buckets) == 1:
+            rules = buckets[0]["retentionRules"]
+            yield int(rules[0]["everySeconds"]) if rules else 0
+    except (ValueError, KeyError, TypeError, LookupError, OverflowError):
+        return  # it is no answer of InfluxDB; others say so
+
+
+def retention_notes(
+    settings: InfluxSettings, found: Mapping[MeasurementClass, timedelta | None], wanted: Retention
+) -> Iterator[str]:
+    """A sentence for each bucket that keeps less than the configuration says."""
+    for one, kept in found.items():
+        asked = wanted.of_class(one)
+        if kept is not None and kept < asked:
+            bucket = settings.bucket(one)
+            yield (
+                f"the bucket {bucket} keeps {format_duration(kept)}, and storage.retention says"
+                f" {format_duration(asked)} (influx bucket update --id ID --retention {format_duration(asked)},"
+                " or write the shorter one into the configuration)"
+            )

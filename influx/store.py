@@ -1,0 +1,170 @@
+"""InfluxDB as the store: a PointWriter and a SeriesReader over one connection, and how it stands. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+
+from influx.buckets import read_retentions, retention_notes
+from influx.canary import Canary
+from influx.connection import InfluxConnection
+from influx.examination import Examination, examine
+from influx.reader import InfluxReader
+from influx.settings import InfluxSettings
+from influx.tag_sets import read_tag_sets
+from influx.writer import InfluxWriter
+from telemetry.clock import Clock
+from telemetry.errors import OpsWatchError, StoreUnavailable
+from telemetry.points import Point, Tags
+from telemetry.ports import DEFAULT_DEADLINE, WriteOutcome, WriteStatus
+from telemetry.rollup import Retention
+from telemetry.schema import MeasurementClass, Registry
+from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
+from telemetry.store_status import StoreStatistics
+from telemetry.times import duration_nanoseconds, from_datetime
+
+logger = logging.getLogger(__name__)
+
+_AT_START = timedelta(seconds=10)  # that a start waits for it at most; everything works without what it would say
+
+
+class InfluxStore:
+    """Open it with `opened`; `look_after` it every minute."""
+
+    def __init__(
+        self, connection: InfluxConnection, retention: Retention, registry: Registry, clock: Clock, host: str
+    ) -> None:
+        self._connection = connection
+        self._wanted = retention
+        self._registry = registry
+        self._clock = clock
+        self._writer = InfluxWriter(connection, registry, clock, Canary(connection, clock, host))
+        self._reader = InfluxReader(connection, registry, self._kept_since)
+        self._retentions: dict[MeasurementClass, timedelta | None] = {}
+        self._examination = Examination()
+        self._trouble = ""  # of the canary
+        self._told: tuple[str, ...] = ()
+        self._written_values = self._queries = 0
+        self._longest_write = self._longest_read = 0.0
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(
+        cls, settings: InfluxSettings, retention: Retention, registry: Registry, clock: Clock, host: str
+    ) -> AsyncIterator[InfluxStore]:
+        """The store, as long as the block runs, whether the server answers now or not.
+
+        `retention` is how long the configuration wants things kept; `host` is whose canary it is. Raises
+        StoreUnavailable when the token or the authorities cannot be read.
+        """
+        async with InfluxConnection.opened(settings) as connection:
+            store = cls(connection, retention, registry, clock, host)
+            with suppress(TimeoutError):  # it accepts connections and says nothing; nobody waits for that
+                async with asyncio.timeout(_AT_START.total_seconds()):
+                    await store.look_after()
+            yield store
+
+    def lane_of(self, point: Point) -> str:
+        """The bucket of a point: what holds it up holds up no other."""
+        known = self._registry.get(point.measurement)
+        return self._connection.settings.bucket(known.measurement_class if known else MeasurementClass.METRICS)
+
+    async def write(self, points: Sequence[Point]) -> WriteOutcome:
+        """As the port says; before the canary has come back, nothing is written."""
+        started = time.perf_counter()
+        outcome = await self._writer.write(points)
+        self._longest_write = max(self._longest_write, time.perf_counter() - started)
+        if outcome.status in {WriteStatus.OK, WriteStatus.PARTIAL}:
+            self._written_values += sum(len(point.fields) for point in points)
+        return outcome
+
+    async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
+        """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
+        with self._timed():
+            return await self._reader.read(query, deadline)
+
+    async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
+        """The values asked for, sorted. Raises as `read`."""
+        with self._timed():
+            return await self._reader.values(query, deadline)
+
+    def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples]]:
+        """A raw query in bounded slices; see the port."""
+        self._queries += 1
+        return self._reader.stream(query)
+
+    async def tag_sets(self) -> tuple[tuple[str, Tags], ...]:
+        """Measurement and tags of what it holds of the class metrics; nothing where it cannot be asked now."""
+        stop = from_datetime(self._clock.now()) + 1
+        start = stop - duration_nanoseconds(self._retentions.get(MeasurementClass.METRICS) or self._wanted.raw)
+        try:
+            return await read_tag_sets(self._connection, self._registry, (start, stop), _AT_START)
+        except OpsWatchError as error:
+            words = "which series InfluxDB holds is not known; those that are pushed are counted anew"
+            logger.warning(words, extra={"reason": error.message})
+            return ()
+
+    async def look_after(self) -> None:
+        """Ask the server who it is and whether the buckets are there, and send the canary. Never raises for what it
+        finds: that is in `notes`, and where the server keeps nothing, everything waits."""
+        self._examination = await examine(self._connection, self._clock, self._wanted)
+        # Anything else may heal at any moment, and is seen at the next write; another product never will.
+        self._writer.hold(self._examination.faults[0] if self._examination.is_another else "")
+        self._trouble = ""
+        if not self._examination.faults:
+            outcome = await self._writer.prove()
+            self._trouble = outcome.message if outcome.status is not WriteStatus.OK else ""
+            try:
+                self._retentions = await read_retentions(self._connection)
+            except StoreUnavailable as error:
+                logger.debug("the retentions of the buckets cannot be read", extra={"reason": error.message})
+        if self.notes != self._told:
+            self._told = self.notes
+            for note in self.notes:
+                logger.warning("InfluxDB is not as it should be", extra={"reason": note})
+
+    @property
+    def version(self) -> str:
+        """What the server says that it is; empty before it has said so."""
+        return self._examination.version
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What keeps it from being the store, in sentences with the way out; as it was looked after last."""
+        return tuple(filter(None, (self._trouble, *self._examination.faults)))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The faults, and what is odd with the server without being one."""
+        odd = retention_notes(self._connection.settings, self._retentions, self._wanted)
+        return (*self.faults, *self._examination.warnings, *odd)
+
+    def take_statistics(self) -> StoreStatistics:
+        """How it stands; asks nothing. The longest write and query begin anew."""
+        taken = StoreStatistics(
+            written_values=self._written_values,
+            queries=self._queries,
+            series=None,
+            file_bytes=None,
+            longest_commit_ms=self._longest_write * 1000,
+            longest_query_ms=self._longest_read * 1000,
+        )
+        self._longest_write = self._longest_read = 0.0
+        return taken
+
+    def _kept_since(self, measurement_class: MeasurementClass) -> int | None:
+        kept = self._retentions.get(measurement_class)
+        return None if kept is None else from_datetime(self._clock.now() - kept)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._queries += 1
+            self._longest_read = max(self._longest_read, time.perf_counter() - started)
