@@ -440,6 +440,24 @@ async def test_g7_a_point_that_a_store_stumbles_over_for_ever_does_not_block(
         assert quarantined(tmp_path).count('"bad"') == 1
 
 
+@pytest.mark.parametrize("status", [WriteStatus.RETRY, WriteStatus.PAUSE])
+async def test_g7_live_points_get_past_a_batch_that_is_never_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: WriteStatus
+) -> None:
+    """However seldom they come beside the time that a store is left alone, and from the first such wait on."""
+    monkeypatch.setattr("collector.spool_lane._PAUSE", 1.0)
+    monkeypatch.setattr("collector.spool_lane.backoff_seconds", lambda *_: 1.0)
+    bad = load(2, "bad")
+    leave(tmp_path, [load(1), bad, load(3)])
+    destination = Stumbling(bad, WriteOutcome(status, "not this"))
+    async with spooling(tmp_path, destination, REAL_CLOCK) as spool:
+        while not spool.statistics.trouble:
+            await asyncio.sleep(0.01)
+        assert await spool.write([load(100)]) == WRITTEN
+
+        await destination.until(lambda: load(100) in destination.points, seconds=3)
+
+
 async def test_a_store_that_fails_at_everything_puts_nothing_into_quarantine(tmp_path: Path) -> None:
     """A defect of the whole destination is an outage, however often it happens: no batch is blamed for it."""
     destination = Stumbling(load(0), RuntimeError("a defect"))
