@@ -405,6 +405,22 @@ async def test_a_single_point_is_not_refused_for_what_its_neighbours_did(server:
             assert (await writer.write(points[:1])).status is status
 
 
+async def test_a_server_that_comes_back_in_that_moment_has_no_point_refused(server: Stub) -> None:
+    """That a point of ours was taken says nothing before the batch has failed once more behind it."""
+    failures = 3
+
+    def comes_back(_: Request) -> stub.Reply:
+        nonlocal failures
+        failures -= 1
+        return stub.WRITE_TIMEOUT if failures >= 0 else TAKEN
+
+    server.script_points([comes_back])
+    async with opened(server) as writer:
+        statuses = [(await writer.write(loads(1))).status for _ in range(3)]
+
+    assert statuses == [WriteStatus.RETRY, WriteStatus.RETRY, WriteStatus.OK]
+
+
 @asynccontextmanager
 async def spooled(server: Stub, folder: Path, clock: Clock) -> AsyncIterator[Spool]:
     quarantine = Quarantine(folder / "quarantine", clock)
