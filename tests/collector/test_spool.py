@@ -281,6 +281,21 @@ async def test_what_waits_from_before_a_restart_does_not_win_over_what_is_writte
     assert [found[value(0, second).time] for second in range(3)] == [1, 2, 1]
 
 
+async def test_halves_do_not_win_over_what_was_written_after_the_whole(tmp_path: Path) -> None:
+    """They keep the place of the batch that was halved, also where they wait in the file once more."""
+    whole, another_day, newer = [value(1, 0), value(1, 1)], [value(1, 86_400)], [value(2, 1)]
+    leave(tmp_path, whole, another_day, newer)
+    answers = [WriteOutcome(WriteStatus.SPLIT, "too large"), LATER]
+    destination = Destination(lambda points: answers.pop(0) if answers else WRITTEN)
+    async with spooling(tmp_path, destination, hurried_clock()) as spool:
+        assert await spool.drain(TEN_SECONDS)
+
+    assert {time: one for time, one in finally_stored(destination).items() if time < START + 2 * SECOND} == {
+        START: 1,
+        START + SECOND: 2,
+    }
+
+
 async def test_a_slow_store_does_not_fill_the_memory(tmp_path: Path) -> None:
     """Only so many batches wait in memory; the others are read back from the file."""
     gate = asyncio.Event()
@@ -473,7 +488,9 @@ async def test_a_broken_row_goes_to_quarantine_and_blocks_nothing(tmp_path: Path
     """Flipped bits in one row are found by its checksum; its neighbours are delivered."""
     leave(tmp_path, [load(0)], [load(1)], [load(2)])
     with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as connection, connection:
-        connection.execute("UPDATE batch SET payload = x'5b5d' WHERE id = 2")
+        connection.execute(
+            "UPDATE batch SET payload = x'5b5d' WHERE id = (SELECT id FROM batch ORDER BY id LIMIT 1 OFFSET 1)"
+        )
     destination = Destination()
     async with spooling(tmp_path, destination) as spool:
         assert await spool.drain(TEN_SECONDS)
