@@ -305,3 +305,14 @@ async def test_integers_that_nobody_can_add_up_are_said_to_be_so(world: World) -
     shorter = replace(query, shape=Window(60 * SECOND, (Function.SUM,)))
     (one,) = (await world.reader.read(shorter)).series
     assert one.values[0] == 30 * 2**53
+
+
+async def test_an_empty_pattern_is_found_in_every_value(world: World) -> None:
+    """InfluxDB takes none; of a series without the tag it is not found in."""
+    points = [Point.of("disk", {"host": "empty", **tags}, {"used": 1}, START) for tags in ({}, {"path": "/"})]
+    await world.write(points)
+    host = Equals("host", "empty")
+    for where, found in ((Matches("path", ""), [1]), (Not(Matches("path", "")), [0])):
+        query = SeriesQuery("disk", ("used",), START, START + 1, Raw(), AllOf((host, where)))
+        answer = await world.reader.read(query)
+        assert [one.series.tags for one in answer.series] == [points[number].tags for number in found]
