@@ -119,27 +119,28 @@ class InfluxConnection:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request; once more with the token that the file holds now, where that is another one."""
         for is_last in (False, True):
+            token = self._token
             async with self._session.request(
                 method,
                 self.settings.url + path,
                 params=dict(parameters),
                 data=body,
-                headers={**headers, "Authorization": f"Token {self._token}"},
+                headers={**headers, "Authorization": f"Token {token}"},
                 allow_redirects=False,  # a token is not for whoever is named in a Location
             ) as response:
-                if is_last or response.status not in _MAY_BE_THE_TOKEN or not await self._has_new_token():
+                if is_last or response.status not in _MAY_BE_THE_TOKEN or not await self._has_another(token):
                     yield response
                     return
 
-    async def _has_new_token(self) -> bool:
+    async def _has_another(self, refused: str) -> bool:
+        """Whether the file holds another token than the one that was refused, which others may have read already."""
         if self.settings.token_file is None:
             return False
         try:
-            token = await asyncio.to_thread(_read_token, self.settings)
+            self._token = await asyncio.to_thread(_read_token, self.settings)
         except StoreUnavailable:  # it is being replaced; the next answer asks again
             return False
-        changed, self._token = token != self._token, token
-        return changed
+        return self._token != refused
 
 
 class told:  # noqa: N801 (read as a word)

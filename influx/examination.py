@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from influx import advice
 from influx.canary import ask_small, query_trouble
@@ -20,7 +21,8 @@ from telemetry.times import format_duration
 MAX_SKEW = 5.0  # seconds between the server's clock and ours
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _STOPS_COMPACTING = (2, 9, 0)
-_READ = "from(bucket: p_bucket) |> range(start: -1m) |> limit(n: 1)"
+# Nothing of what is stored comes back: it is hostile text, and may be much.
+_READ = 'from(bucket: p_bucket) |> range(start: -1m) |> last() |> keep(columns: ["_start"]) |> limit(n: 1)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
         after = clock.now()
         version = answer.headers.get("x-influxdb-version", "")
         if fault := _wrong_server(answer, url):
-            return Examination(version, (fault,), is_another=True)
+            # A proxy before a server that is away says so with a 5xx, and that passes.
+            return Examination(version, (fault,), is_another=answer.status < HTTPStatus.INTERNAL_SERVER_ERROR)
         faults = [await _fault(connection, one, retention.of_class(one), after) for one in MeasurementClass]
     except StoreUnavailable as error:
         return Examination("", (error.message,))

@@ -10,7 +10,7 @@ from influx.connection import InfluxConnection
 from influx.encoder import Encoder
 from influx.reader import InfluxReader
 from influx.settings import InfluxSettings
-from telemetry.errors import StoreUnavailable
+from telemetry.errors import QueryTooLarge, StoreUnavailable
 from telemetry.histogram import bucket_field, quantile
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
@@ -293,3 +293,47 @@ async def test_a_reader_without_rights_is_told_what_to_do(influx: InfluxServer) 
         async with InfluxConnection.opened(wrong) as connection:
             with pytest.raises(StoreUnavailable, match=words):
                 await InfluxReader(connection, BUILT_IN).read(asked)
+
+
+@pytest.mark.parametrize("number", [2**50, 2**53, -(2**53) + 12_345])
+async def test_integers_whose_sum_does_not_fit_64_bits(world: World, number: int) -> None:
+    """A filesystem of a petabyte, looked at every ten seconds, has a mean over a day; InfluxDB adds up in 64 bits."""
+    tags, count = {"host": f"h{number}", "path": "/"}, 8_640
+    few = [Point.of("disk", tags, {"used": number, "total": 7}, START + n * 10 * SECOND) for n in range(count)]
+    few[-1] = Point.of("disk", tags, {"used": number - 12_345, "total": 7}, few[-1].time)
+    await world.write(few)
+    exact = number * (count - 1) + number - 12_345
+    where = Equals("host", f"h{number}")
+    for shape in (
+        Window(24 * HOUR, (Function.MEAN, Function.SUM)),
+        Window.whole(START, START + 24 * HOUR, Function.SUM, Function.MEAN, Function.MAX),
+    ):
+        query = SeriesQuery("disk", ("used", "total"), START, START + 24 * HOUR, shape, where)
+        found = {(one.series.field, one.function): one.values[0] for one in (await world.reader.read(query)).series}
+        assert found["used", Function.SUM] == exact
+        assert found["used", Function.MEAN] == pytest.approx(exact / count, rel=1e-12)
+        assert (found["total", Function.SUM], found["total", Function.MEAN]) == (7 * count, 7)
+        assert len(found) == 2 * len(shape.functions)
+
+
+async def test_integers_that_nobody_can_add_up_are_said_to_be_so(world: World) -> None:
+    """Rather than a number that is wrong by 2^64."""
+    points = [Point.of("disk", {"host": "wild"}, {"used": 2**53 * (n % 2)}, START + n * SECOND) for n in range(2_048)]
+    await world.write(points)
+    query = SeriesQuery("disk", ("used",), START, START + HOUR, Window(HOUR, (Function.SUM,)), Equals("host", "wild"))
+    with pytest.raises(QueryTooLarge, match="ask for shorter windows"):
+        await world.reader.read(query)
+    shorter = replace(query, shape=Window(60 * SECOND, (Function.SUM,)))
+    (one,) = (await world.reader.read(shorter)).series
+    assert one.values[0] == 30 * 2**53
+
+
+async def test_an_empty_pattern_is_found_in_every_value(world: World) -> None:
+    """InfluxDB takes none; of a series without the tag it is not found in."""
+    points = [Point.of("disk", {"host": "empty", **tags}, {"used": 1}, START) for tags in ({}, {"path": "/"})]
+    await world.write(points)
+    host = Equals("host", "empty")
+    for where, found in ((Matches("path", ""), [1]), (Not(Matches("path", "")), [0])):
+        query = SeriesQuery("disk", ("used",), START, START + 1, Raw(), AllOf((host, where)))
+        answer = await world.reader.read(query)
+        assert [one.series.tags for one in answer.series] == [points[number].tags for number in found]

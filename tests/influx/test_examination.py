@@ -15,7 +15,7 @@ from telemetry.rollup import Retention
 from telemetry.schema import MeasurementClass
 from tests.collector.doubles import REAL_CLOCK
 from tests.influx import stub
-from tests.influx.plain_query import raw
+from tests.influx.plain_query import raw, write_lines
 from tests.influx.server import InfluxServer
 from tests.influx.stub import PING, QUERY, WRITE, Reply, Stub, stub_server
 
@@ -133,3 +133,26 @@ async def test_a_server_in_trouble_is_a_fault_that_passes(server: Stub) -> None:
     server.script(QUERY, [stub.error(400, "invalid", "queue length exceeded")])
     (fault,) = (await examined(server.settings())).faults
     assert "queue length exceeded" in fault
+
+
+async def test_a_text_that_looks_like_an_error_is_no_fault(influx: InfluxServer) -> None:
+    """Whoever is watched writes texts: they are not even read."""
+    settings = influx.fresh()
+    now = int(REAL_CLOCK.now().timestamp()) * 10**9
+    write_lines(
+        influx, settings.bucket(MeasurementClass.METRICS), f'probe,probe=p message="no\n,error,reference\n,x," {now}'
+    )
+
+    assert (await examined(settings)).faults == ()
+
+
+async def test_a_proxy_whose_influxdb_is_away_is_no_other_product(server: Stub) -> None:
+    """It passes, so nothing is held back for it; what the proxy says is told."""
+    server.headers.clear()
+    server.script(PING, [Reply(502, b"<h1>Bad gateway</h1>", {"Content-Type": "text/html"})])
+    examination = await examined(server.settings())
+
+    (fault,) = examination.faults
+    assert "502" in fault
+    assert "Bad gateway" in fault
+    assert not examination.is_another
