@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -155,8 +156,24 @@ class told:  # noqa: N801 (read as a word)
         if isinstance(error, TimeoutError):
             raise StoreUnavailable(f"InfluxDB at {self._url} does not answer in time") from error
         if isinstance(error, aiohttp.ClientError | OSError):
-            words = shown(str(error).encode("utf-8", "replace")) or type(error).__name__
+            words = shown(_words(error).encode("utf-8", "replace")) or type(error).__name__
             raise StoreUnavailable(f"InfluxDB at {self._url} cannot be reached: {words}") from error
+
+
+def _words(error: Exception) -> str:
+    """Why there is no connection, without what only programmers can read, and with a way out where there is one."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
+            said = getattr(cause, "verify_message", "") or str(cause)
+            return f"its certificate is not trusted: {said} (name its authority's file in storage.influxdb.ca_file)"
+        case aiohttp.ClientConnectorSSLError(os_error=cause):
+            said = getattr(cause, "reason", "") or str(cause)
+            return f"no TLS can be agreed on: {said} (is it a server of http://?)"
+        case aiohttp.ClientConnectorError(os_error=cause):
+            number = cause.errno or 0
+            said = os.strerror(number) if number > 0 else cause.strerror or str(cause)
+            return f"{said} (is it running, and is that its address?)"
+    return str(error)
 
 
 async def short_answer(response: aiohttp.ClientResponse) -> Answer:

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from pydantic import SecretStr
 
 from influx.settings import InfluxSettings
 from influx.store import InfluxStore
+from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.ports import WriteStatus
@@ -162,5 +164,22 @@ async def test_a_server_that_accepts_and_says_nothing_delays_a_start_for_seconds
     """A16: nobody waits at 3 a.m. for a start that waits for its store."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = InfluxSettings(f"http://127.0.0.1:{silent.getsockname()[1]}", "ops", SecretStr("t"))
-        async with asyncio.timeout(30), opened(settings) as store:
-            assert store.version == ""
+        async with asyncio.timeout(15), opened(settings) as store:
+            (note,) = store.notes
+            sets = await store.tag_sets()  # whom nothing will come of is not waited for once more
+
+    assert settings.url in note
+    assert "did not answer what it was asked within 10s" in note
+    assert store.faults == (note,)
+    assert sets == ()
+
+
+async def test_answers_to_other_questions_end_no_start() -> None:
+    """A proxy that gives every query one and the same table: neither a crash, nor taken for what is in the store."""
+    async with stub_server() as stub:
+        stub.script(QUERY, [table(("result", "table", "_value"), ("_result", "0", "7"))])
+        async with opened(stub.settings()) as store:
+            assert await store.tag_sets() == ()
+            query = SeriesQuery("system", (), 0, 10**9, Latest())
+            with pytest.raises(StoreUnavailable, match=stub.url):
+                await store.read(query)

@@ -112,11 +112,16 @@ def test_what_the_file_says_of_influxdb_wins(tmp_path: Path) -> None:
     file = tmp_path / "o.yaml"
     file.write_text("storage: {kind: influxdb, influxdb: {url: 'https://here', token_file: token, bucket_prefix: ow}}")
     environment = {"INFLUXDB_V2_URL": "http://there", "INFLUXDB_V2_ORG": "ops", "INFLUXDB_V2_TOKEN": "other"}
-    found = load_settings(environment, file).influx
+    settings = load_settings(environment, file)
+    found = settings.influx
 
     assert found is not None
     assert (found.url, found.org, found.token_file, found.token) == ("https://here", "ops", tmp_path / "token", None)
     assert found.bucket(MeasurementClass.SELF) == "ow_self"
+    assert settings.warnings == (
+        "INFLUXDB_V2_URL is set, but `storage.influxdb.url` in line 1 of the file wins",
+        "INFLUXDB_V2_TOKEN is set, but `storage.influxdb.token_file` in line 1 of the file wins",
+    )
 
 
 def test_f1_everything_that_influxdb_lacks_is_named_at_once() -> None:
