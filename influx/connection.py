@@ -185,14 +185,16 @@ async def short_answer(response: aiohttp.ClientResponse) -> Answer:
 
 
 def _read_token(settings: InfluxSettings) -> str:
-    if settings.token_file is None:
-        return settings.token.get_secret_value() if settings.token is not None else ""
+    where = settings.token_file or "the settings"
     try:
-        token = settings.token_file.read_text(encoding="utf-8").strip()
+        if settings.token_file is not None:
+            token = settings.token_file.read_text(encoding="utf-8").strip()
+        else:
+            token = settings.token.get_secret_value().strip() if settings.token is not None else ""
     except (OSError, UnicodeDecodeError) as error:
         raise StoreUnavailable(f"the token of InfluxDB cannot be read: {error}") from error
     if not token.isprintable():  # no header can carry it
-        raise StoreUnavailable(f"{settings.token_file} must hold the token of InfluxDB alone, on one line")
+        raise StoreUnavailable(f"{where} must hold the token of InfluxDB alone, on one line")
     return token
 
 
