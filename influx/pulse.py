@@ -21,6 +21,10 @@ class Pulse:
         self._connection = connection
         self._silent_until = float("-inf")
 
+    def lost(self) -> None:
+        """Somebody else has seen that it does not answer: nothing is asked of it for some seconds."""
+        self._silent_until = asyncio.get_running_loop().time() + _BELIEVED_SECONDS
+
     @asynccontextmanager
     async def felt(self) -> AsyncIterator[None]:
         """Raises StoreUnavailable as soon as it is clear that no answer will come, before or within the block."""
@@ -47,7 +51,7 @@ class Pulse:
                 async with asyncio.timeout(_PING_SECONDS):
                     await self._connection.ask("GET", "/ping")
             except (TimeoutError, StoreUnavailable):
-                self._silent_until = loop.time() + _BELIEVED_SECONDS
+                self.lost()
                 limit.reschedule(loop.time())
                 return
 

@@ -68,7 +68,10 @@ class InfluxStore:
                 async with asyncio.timeout(_AT_START.total_seconds()):
                     await store.look_after()
             except TimeoutError:  # it accepts connections and says nothing, or too slowly; nobody waits for that
-                store._examination = Examination(faults=(advice.slow(settings.url, format_duration(_AT_START)),))
+                fault = advice.slow(settings.url, format_duration(_AT_START))
+                store._examination = Examination(faults=(fault,))
+                store._writer.doubt(fault)
+                store._reader.pulse.lost()
                 store._tell()
             yield store
 
@@ -84,6 +87,8 @@ class InfluxStore:
         self._longest_write = max(self._longest_write, time.perf_counter() - started)
         if outcome.status in {WriteStatus.OK, WriteStatus.PARTIAL}:
             self._written_values += sum(len(point.fields) for point in points)
+            if self._is_no_use_asking:  # it answers again, long before it is looked after
+                self._examination = Examination()
         return outcome
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:

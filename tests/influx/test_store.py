@@ -22,7 +22,7 @@ from telemetry.series import Latest, Raw, SeriesQuery
 from telemetry.times import from_datetime
 from tests.collector.doubles import REAL_CLOCK
 from tests.influx.server import InfluxServer
-from tests.influx.stub import PING, QUERY, Reply, stub_server, table
+from tests.influx.stub import PING, QUERY, RESET, TAKEN, Reply, stub_server, table
 
 DAY = 86_400
 FOR_EVER = Retention(*[timedelta(hours=1)] * 5)
@@ -166,12 +166,28 @@ async def test_a_server_that_accepts_and_says_nothing_delays_a_start_for_seconds
         settings = InfluxSettings(f"http://127.0.0.1:{silent.getsockname()[1]}", "ops", SecretStr("t"))
         async with asyncio.timeout(15), opened(settings) as store:
             (note,) = store.notes
-            sets = await store.tag_sets()  # whom nothing will come of is not waited for once more
+            # Whom nothing will come of is not waited for once more, and nobody is told that all is well meanwhile.
+            sets = await store.tag_sets()
+            outcome = await store.write([load("a")])
+            with pytest.raises(StoreUnavailable, match="does not answer"):
+                await store.read(SeriesQuery("system", (), 0, 10**9, Latest()))
 
     assert settings.url in note
     assert "did not answer what it was asked within 10s" in note
     assert store.faults == (note,)
     assert sets == ()
+    assert (outcome.status, outcome.message) == (WriteStatus.RETRY, note)
+
+
+async def test_what_was_said_of_a_silence_is_over_with_the_first_write() -> None:
+    """The page would say for a minute that it cannot be reached, and one line below that it takes points."""
+    async with stub_server() as stub:
+        stub.script(PING, [RESET])
+        stub.script_points([TAKEN])
+        async with opened(stub.settings()) as store:
+            assert "cannot be reached" in store.notes[0]
+            assert (await store.write([load("a")])).status is WriteStatus.OK
+            assert store.notes == ()
 
 
 async def test_answers_to_other_questions_end_no_start() -> None:
