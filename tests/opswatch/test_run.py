@@ -386,30 +386,6 @@ def test_an_export_that_makes_no_sense_is_answered_with_the_way_out(
     assert not (directory / "out.csv").exists()
 
 
-def test_what_is_collected_while_the_store_is_away_waits(directory: Path) -> None:
-    """Cron goes on: nothing is lost, nobody is told that it was, and the reason is there."""
-    store = {
-        "OPSWATCH_STORAGE": "influxdb",
-        "INFLUXDB_V2_URL": "http://127.0.0.1:9",
-        "INFLUXDB_V2_ORG": "ops",
-        "INFLUXDB_V2_TOKEN": "t",
-    }
-    found = subprocess.run(
-        command("collect", "--once"),
-        check=False,
-        cwd=directory,
-        env=environment(directory, **store),
-        capture_output=True,
-        text=True,
-        timeout=3 * PATIENCE,
-    )
-
-    last = found.stdout.splitlines()[-1]
-    assert "they wait in the spool, and whatever runs next hands them on (" in last
-    assert "InfluxDB at http://127.0.0.1:9 cannot be reached" in last
-    assert found.returncode == 0
-
-
 def test_doctor_says_what_is_wrong_and_what_is_fine(directory: Path) -> None:
     """Healthy while a server runs; a quick look fails where none does."""
     alone = run(directory, "doctor", "--quick")
