@@ -20,7 +20,7 @@ def _right_token(org: str) -> str:
     # One that may use this bucket alone would help nobody: the others would be the next fault.
     return (
         f"make one that may read and write all three buckets: `influx auth create --org {quote(org)}`"
-        " with --read-bucket ID and --write-bucket ID for each; `influx bucket list` shows the IDs"
+        f" with --read-bucket ID and --write-bucket ID for each; `influx bucket list --org {quote(org)}` shows the IDs"
     )
 
 
