@@ -22,7 +22,7 @@ from telemetry.series import Latest, Raw, SeriesQuery
 from telemetry.times import from_datetime
 from tests.collector.doubles import REAL_CLOCK
 from tests.influx.server import InfluxServer
-from tests.influx.stub import PING, QUERY, RESET, TAKEN, Reply, stub_server, table
+from tests.influx.stub import PING, QUERY, RESET, TAKEN, Reply, Stub, stub_server, table
 
 DAY = 86_400
 FOR_EVER = Retention(*[timedelta(hours=1)] * 5)
@@ -34,6 +34,28 @@ async def opened(
 ) -> AsyncIterator[InfluxStore]:
     async with InfluxStore.opened(settings, retention, registry, REAL_CLOCK, "here") as store:
         yield store
+
+
+@asynccontextmanager
+async def slowed(stub: Stub, seconds: float) -> AsyncIterator[str]:
+    """The address of something between us and the stub that holds every request back for a while."""
+    host, port = stub.url.removeprefix("http://").split(":")
+
+    async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hold: float) -> None:
+        while piece := await reader.read(65_536):
+            await asyncio.sleep(hold)  # this is what it is there for
+            writer.write(piece)
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_stub, to_stub = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(hand_on(reader, to_stub, seconds), hand_on(from_stub, writer, 0.0))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
 
 
 def load(host: str, seconds_ago: int = 0) -> Point:
@@ -177,6 +199,19 @@ async def test_a_server_that_accepts_and_says_nothing_delays_a_start_for_seconds
     assert store.faults == (note,)
     assert sets == ()
     assert (outcome.status, outcome.message) == (WriteStatus.RETRY, note)
+
+
+async def test_a_slow_server_is_none_that_says_nothing() -> None:
+    """A second for each answer: it is opened well within the time that a start has, and without a note."""
+    async with stub_server() as stub:
+        stub.script_points([TAKEN])
+        async with (
+            slowed(stub, 1.0) as url,
+            asyncio.timeout(10),
+            opened(replace(stub.settings(), url=url)) as store,
+        ):
+            assert store.notes == ()
+            assert store.version == "2.9.1"
 
 
 async def test_what_was_said_of_a_silence_is_over_with_the_first_write() -> None:
