@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 
 def unknown_token() -> str:
     return (
@@ -14,27 +16,27 @@ def inactive_token() -> str:
     return "the token for InfluxDB is switched off (`influx auth active --id ID` switches it on)"
 
 
-def no_write_right(bucket: str, org: str) -> str:
+def _right_token(org: str) -> str:
+    # One that may use this bucket alone would help nobody: the others would be the next fault.
     return (
-        f"the token may not write into the bucket {bucket} of InfluxDB"
-        f" (make one that may: `influx auth create --org {org} --write-bucket ID --read-bucket ID`)"
+        f"make one that may read and write all three buckets: `influx auth create --org {quote(org)}`"
+        f" with --read-bucket ID and --write-bucket ID for each; `influx bucket list --org {quote(org)}` shows the IDs"
     )
+
+
+def no_write_right(bucket: str, org: str) -> str:
+    return f"the token may not write into the bucket {bucket} of InfluxDB ({_right_token(org)})"
 
 
 def no_read_right(bucket: str, org: str) -> str:
-    return (
-        f"the token may not read the bucket {bucket} of InfluxDB"
-        f" (make one that may: `influx auth create --org {org} --write-bucket ID --read-bucket ID`)"
-    )
+    return f"the token may not read the bucket {bucket} of InfluxDB ({_right_token(org)})"
 
 
 def no_bucket(bucket: str, org: str, retention: str = "") -> str:
-    """`retention` as InfluxDB's command line takes it, where there is one to name."""
-    keeping = f" --retention {retention}" if retention else ""
-    return (
-        f"InfluxDB has no bucket {bucket} in the organisation {org}"
-        f" (make it: `influx bucket create --name {bucket} --org {org}{keeping}`)"
-    )
+    """`retention` as InfluxDB's command line takes it; without one `doctor`, which knows it, is named instead."""
+    make = f"make it: `influx bucket create --name {bucket} --org {quote(org)} --retention {retention}`"
+    way_out = make if retention else "`opswatch doctor` names the command that makes it"
+    return f"InfluxDB has no bucket {bucket} in the organisation {org} ({way_out})"
 
 
 def no_organisation(org: str) -> str:
@@ -52,4 +54,11 @@ def no_influxdb(said: str) -> str:
     return (
         "that is no InfluxDB's answer; is it a proxy or another program?"
         f" (the address must be that of InfluxDB itself; it said: {said or 'nothing'})"
+    )
+
+
+def slow(url: str, waited: str) -> str:
+    return (
+        f"InfluxDB at {url} did not answer what it was asked within {waited}"
+        " (is it overloaded or stopped, or is another program at that address?)"
     )

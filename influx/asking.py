@@ -112,6 +112,11 @@ class FluxAsker:
             raise self._failure(shown(str(error).encode())) from error
         except GarbledAnswer as error:
             raise StoreUnavailable(f"InfluxDB at {self._url} sent an answer that is none: {error}") from error
+        except LookupError as error:  # it has not the columns or the results that were asked for
+            raise StoreUnavailable(
+                f"InfluxDB at {self._url} sent another answer than was asked for: {error} is not in it (is it a proxy"
+                " that gives back an old one?)"
+            ) from error
 
     def _refusal(self, answer: Answer) -> Exception:
         words = _message(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -156,8 +157,24 @@ class told:  # noqa: N801 (read as a word)
         if isinstance(error, TimeoutError):
             raise StoreUnavailable(f"InfluxDB at {self._url} does not answer in time") from error
         if isinstance(error, aiohttp.ClientError | OSError):
-            words = shown(str(error).encode("utf-8", "replace")) or type(error).__name__
+            words = shown(_words(error).encode("utf-8", "replace")) or type(error).__name__
             raise StoreUnavailable(f"InfluxDB at {self._url} cannot be reached: {words}") from error
+
+
+def _words(error: Exception) -> str:
+    """Why there is no connection, without what only programmers can read, and with a way out where there is one."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
+            said = getattr(cause, "verify_message", "") or str(cause)
+            return f"its certificate is not trusted: {said} (name its authority's file in storage.influxdb.ca_file)"
+        case aiohttp.ClientConnectorSSLError(os_error=cause):
+            said = getattr(cause, "reason", "") or str(cause)
+            return f"no TLS can be agreed on: {said} (is it a server of http://?)"
+        case aiohttp.ClientConnectorError(os_error=cause):
+            number = cause.errno or 0
+            said = os.strerror(number) if number > 0 else cause.strerror or str(cause)
+            return f"{said} (is it running, and is that its address?)"
+    return str(error)
 
 
 async def short_answer(response: aiohttp.ClientResponse) -> Answer:
@@ -169,14 +186,16 @@ async def short_answer(response: aiohttp.ClientResponse) -> Answer:
 
 
 def _read_token(settings: InfluxSettings) -> str:
-    if settings.token_file is None:
-        return settings.token.get_secret_value() if settings.token is not None else ""
+    where = settings.token_file or "the settings"
     try:
-        token = settings.token_file.read_text(encoding="utf-8").strip()
+        if settings.token_file is not None:
+            token = settings.token_file.read_text(encoding="utf-8").strip()
+        else:
+            token = settings.token.get_secret_value().strip() if settings.token is not None else ""
     except (OSError, UnicodeDecodeError) as error:
         raise StoreUnavailable(f"the token of InfluxDB cannot be read: {error}") from error
     if not token.isprintable():  # no header can carry it
-        raise StoreUnavailable(f"{settings.token_file} must hold the token of InfluxDB alone, on one line")
+        raise StoreUnavailable(f"{where} must hold the token of InfluxDB alone, on one line")
     return token
 
 

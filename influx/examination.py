@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,8 @@ from http import HTTPStatus
 
 from influx import advice
 from influx.canary import ask_small, query_trouble
-from influx.connection import Answer, InfluxConnection
-from influx.write_answers import Asked, Closed, Taken, meaning
+from influx.connection import Answer, InfluxConnection, shown
+from influx.write_answers import Asked, Closed, Later, Taken, meaning
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
 from telemetry.rollup import Retention
@@ -52,7 +53,10 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
         if fault := _wrong_server(answer, url):
             # A proxy before a server that is away says so with a 5xx, and that passes.
             return Examination(version, (fault,), is_another=answer.status < HTTPStatus.INTERNAL_SERVER_ERROR)
-        faults = [await _fault(connection, one, retention.of_class(one), after) for one in MeasurementClass]
+        # At once: a server that takes a second for each answer is not to look like one that gives none.
+        faults = await asyncio.gather(
+            *(_fault(connection, one, retention.of_class(one), after) for one in MeasurementClass)
+        )
     except StoreUnavailable as error:
         return Examination("", (error.message,))
     warnings = (_version_warning(version, url), _clock_warning(answer, before, after, url))
@@ -62,6 +66,8 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
 
 def _wrong_server(answer: Answer, url: str) -> str:
     version = answer.headers.get("x-influxdb-version")
+    if version is None and (location := answer.headers.get("location")) is not None:
+        return f"at {url}: " + advice.moved(shown(location.encode("utf-8", "replace")))
     if version is None:
         return f"at {url}: " + advice.no_influxdb(f"{answer.status} {answer.text}".strip())
     found = _VERSION.match(version)
@@ -84,7 +90,8 @@ async def _fault(
         is_missing = said.reason == advice.no_bucket(bucket, org)
         return advice.no_bucket(bucket, org, format_duration(kept)) if is_missing else said.reason
     if not isinstance(said, Taken):
-        return f"the bucket {bucket} cannot be written at the moment: {answer.status} {answer.text}"
+        said_so = said.reason if isinstance(said, Later) else f"{answer.status} {answer.text}"
+        return f"the bucket {bucket} cannot be written at the moment: {said_so}"
     trouble = query_trouble(await ask_small(connection, _READ, {"p_bucket": bucket}), bucket, org)
     return trouble.message if trouble is not None else ""
 

@@ -34,7 +34,7 @@ from telemetry.series import (
 )
 from tests.influx import server
 from tests.influx.server import InfluxServer
-from tests.influx.stub import HANG, HTML, QUERY, RESET, UNAUTHORIZED, Half, Reply, Stub, error, stub_server
+from tests.influx.stub import HANG, HTML, PING, QUERY, RESET, UNAUTHORIZED, Half, Reply, Stub, error, stub_server
 
 SECOND, HOUR = 10**9, 3_600 * 10**9
 START = 1_767_225_600 * SECOND
@@ -56,6 +56,30 @@ def failing_after_rows(reason: str) -> Reply:
 async def reading(stub: Stub, kept_since: KeptSince = lambda _: None) -> AsyncIterator[InfluxReader]:
     async with InfluxConnection.opened(stub.settings()) as connection:
         yield InfluxReader(connection, BUILT_IN, kept_since)
+
+
+async def test_a_server_that_hangs_is_given_up_long_before_the_deadline() -> None:
+    """The page Status is read when something hangs: it must not hang too, nor every one of its panels in turn."""
+    async with stub_server() as stub, reading(stub) as reader:
+        stub.script(QUERY, [HANG])
+        stub.script(PING, [HANG])
+        async with asyncio.timeout(10):
+            with pytest.raises(StoreUnavailable, match=f"{stub.url} does not answer, not even a ping"):
+                await reader.read(LATEST)
+        asked = len(stub.requests)
+        async with asyncio.timeout(1):
+            with pytest.raises(StoreUnavailable, match="not even a ping"):
+                await reader.values(ValuesQuery(ValuesOf.MEASUREMENT, start=START, stop=START + HOUR))
+        assert len(stub.requests) == asked
+
+
+async def test_a_server_that_works_long_is_waited_for() -> None:
+    """It says that it is there meanwhile; so the deadline is what ends it."""
+    async with stub_server() as stub, reading(stub) as reader:
+        stub.script(QUERY, [HANG])
+        with pytest.raises(QueryTimedOut):
+            await reader.read(LATEST, timedelta(seconds=5))
+        assert len(stub.of(PING)) == 1
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ async def test_a16_silence_is_for_later(server: Stub, monkeypatch: pytest.Monkey
     [
         (stub.UNAUTHORIZED, "does not know the token"),
         (stub.FORBIDDEN, "may not write into the bucket opswatch_raw"),
-        (stub.no_bucket("opswatch_raw"), "influx bucket create --name opswatch_raw"),
+        (stub.no_bucket("opswatch_raw"), "no bucket opswatch_raw in the organisation ops"),
         (stub.NO_ORGANISATION, "Please provide either orgID or org"),
         (stub.HTML, "no InfluxDB's answer"),
         (stub.Reply(307, b"", {"Location": "http://127.0.0.1:1/"}), "http://127.0.0.1:1/"),
