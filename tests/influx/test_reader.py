@@ -227,14 +227,15 @@ async def test_the_loop_goes_on_while_a_large_answer_is_read() -> None:
     async with stub_server() as stub, reading(stub) as reader:
         stub.script(QUERY, [many])
         question = asyncio.create_task(reader.read(replace(LATEST, shape=Raw(1_000_000))))
-        # Of the loop's own CPU time, which does not pass while others have the machine.
-        longest, last = 0.0, time.thread_time()
+        # Of the loop's own CPU time, and as a share of it: other work on this machine makes both longer.
+        longest, first = 0.0, time.thread_time()
+        last = first
         while not question.done():
             await asyncio.sleep(0.001)
             longest, last = max(longest, time.thread_time() - last), time.thread_time()
 
         assert sum(len(one.times) for one in (await question).series) == 519_000
-        assert longest < 0.3
+        assert longest < (last - first) / 4
 
 
 async def test_what_nobody_knows_is_not_asked() -> None:
