@@ -46,7 +46,7 @@ test: install $(VENV)/.installed-test ## What CI runs: format, lint, types, impo
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile --no-loadscope-reorder
 
 soak: install $(VENV)/.installed-test ## The longer proofs (200 kills, and more); some 20 minutes
 	@$(BIN)/python -m pytest -m soak

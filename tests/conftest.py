@@ -8,6 +8,28 @@ import pytest
 
 from tests.influx import server
 
+# The longest first: what begins last must not be what everybody waits for.
+LONGEST = (
+    "tests/embedded/test_algebra.py",
+    "tests/opswatch/test_provision.py",
+    "tests/opswatch/test_provision_setup.py",
+    "tests/durability/",
+    "tests/browser/",
+    "tests/opswatch/",
+    "tests/embedded/",
+    "tests/api/",
+    "tests/influx/test_algebra.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files stay together and in order, but for the long ones."""
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, one in enumerate(LONGEST) if item.nodeid.startswith(one)), len(LONGEST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def influx() -> Iterator[server.InfluxServer]:
