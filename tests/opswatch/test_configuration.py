@@ -1,8 +1,10 @@
 """`opswatch.yaml`: what it becomes, and how each mistake in it is told."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jsonschema
 import pytest
@@ -48,16 +50,18 @@ dashboards: {config_file: pages.json}
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the files that EVERYTHING names."""
+def folder() -> Iterator[Path]:
+    """A folder with the files that EVERYTHING names; its name is short, for messages shorten long ones."""
     authority = trustme.CA()
     client = authority.issue_cert("client.example")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    client.cert_chain_pems[0].write_to_path(tmp_path / "c.pem")
-    client.private_key_pem.write_to_path(tmp_path / "k.pem")
-    (tmp_path / "p").write_text("hunter2\n")
-    (tmp_path / "pages.json").write_text("{}")
-    return tmp_path
+    with TemporaryDirectory(prefix="ow") as name:
+        folder = Path(name)
+        authority.cert_pem.write_to_path(folder / "ca.pem")
+        client.cert_chain_pems[0].write_to_path(folder / "c.pem")
+        client.private_key_pem.write_to_path(folder / "k.pem")
+        (folder / "p").write_text("hunter2\n")
+        (folder / "pages.json").write_text("{}")
+        yield folder
 
 
 def load(folder: Path, text: str) -> Settings:
