@@ -23,7 +23,7 @@ from telemetry.points import Point
 _COLUMNS = "id, created, destination, payload, checksum, encoding"
 # Numbers are so far apart that all which a row may be cut into, down to single points, finds room behind it: a batch
 # of MAX_POINTS is halved 13 times, and each time half of the room is left.
-_ROOM = 2**20
+ROOM = 2**20
 _INSERT = (
     "INSERT INTO batch (id, destination, created, first, last, points, bytes, sources, checksum, encoding, payload)"
     " VALUES (coalesce(?, ? + (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'batch')),"
@@ -231,7 +231,7 @@ class SpoolFile:
         """Rows of these numbers, or behind all others."""
         stored = []
         for one, number in zip(packed, numbers or repeat(None), strict=False):
-            row = (number, _ROOM, *values_of(one, self._labels.of(one.points), created))
+            row = (number, ROOM, *values_of(one, self._labels.of(one.points), created))
             identifier = self._connection.execute(_INSERT, row).lastrowid or 0
             self._highest = max(self._highest, identifier)
             stored.append(StoredBatch((identifier,), one.points, created, one.lane))
@@ -240,7 +240,7 @@ class SpoolFile:
     def _numbers_behind(self, identifier: int, count: int) -> Sequence[int] | None:
         """So many numbers between a row that was and the next one, far from each other; None where there are none."""
         row = self._connection.execute("SELECT min(id) FROM batch WHERE id > ?", (identifier,)).fetchone()
-        room = _ROOM if row[0] is None else row[0] - identifier
+        room = ROOM if row[0] is None else row[0] - identifier
         return [identifier + 1 + number * room // count for number in range(count)] if room > count else None
 
     def _forget(self, batch: StoredBatch) -> None:
@@ -258,7 +258,7 @@ class SpoolFile:
             if others:  # under the same number: what is newer in their lanes must not come before them
                 rest = Packed(tuple(others), encode(others))
                 values = values_of(rest, self._labels.of(others), created)
-                self._connection.execute(_INSERT, (identifier, _ROOM, *values))
+                self._connection.execute(_INSERT, (identifier, ROOM, *values))
 
     def _label(self, labels: Mapping[int, str]) -> None:
         with self._connection:
