@@ -6,7 +6,7 @@ from __future__ import annotations
 def unknown_token() -> str:
     return (
         "InfluxDB does not know the token: it is wrong, was deleted, or is missing"
-        " (make one with `influx auth create`, and put it where storage.influxdb names its token)"
+        " (`opswatch provision apply` makes one; so does `influx auth create`, for where storage.influxdb names it)"
     )
 
 
@@ -17,14 +17,16 @@ def inactive_token() -> str:
 def no_write_right(bucket: str, org: str) -> str:
     return (
         f"the token may not write into the bucket {bucket} of InfluxDB"
-        f" (make one that may: `influx auth create --org {org} --write-bucket ID --read-bucket ID`)"
+        " (make one that may: `opswatch provision apply`,"
+        f" or `influx auth create --org {org} --write-bucket ID --read-bucket ID`)"
     )
 
 
 def no_read_right(bucket: str, org: str) -> str:
     return (
         f"the token may not read the bucket {bucket} of InfluxDB"
-        f" (make one that may: `influx auth create --org {org} --write-bucket ID --read-bucket ID`)"
+        " (make one that may: `opswatch provision apply`,"
+        f" or `influx auth create --org {org} --write-bucket ID --read-bucket ID`)"
     )
 
 
@@ -33,7 +35,7 @@ def no_bucket(bucket: str, org: str, retention: str = "") -> str:
     keeping = f" --retention {retention}" if retention else ""
     return (
         f"InfluxDB has no bucket {bucket} in the organisation {org}"
-        f" (make it: `influx bucket create --name {bucket} --org {org}{keeping}`)"
+        f" (make it: `opswatch provision apply`, or `influx bucket create --name {bucket} --org {org}{keeping}`)"
     )
 
 

@@ -47,7 +47,7 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
         answer = await connection.ask("GET", "/ping")
         after = clock.now()
         version = answer.headers.get("x-influxdb-version", "")
-        if fault := _wrong_server(answer, url):
+        if fault := wrong_server(answer, url):
             return Examination(version, (fault,), is_another=True)
         faults = [await _fault(connection, one, retention.of_class(one), after) for one in MeasurementClass]
     except StoreUnavailable as error:
@@ -57,7 +57,8 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
     return Examination(version, tuple(dict.fromkeys(filter(None, faults))), tuple(filter(None, warnings)))
 
 
-def _wrong_server(answer: Answer, url: str) -> str:
+def wrong_server(answer: Answer, url: str) -> str:
+    """What is wrong with whoever gave this answer to `/ping`; empty for an InfluxDB 2."""
     version = answer.headers.get("x-influxdb-version")
     if version is None:
         return f"at {url}: " + advice.no_influxdb(f"{answer.status} {answer.text}".strip())

@@ -121,12 +121,12 @@ def test_what_the_file_says_of_influxdb_wins(tmp_path: Path) -> None:
 
 def test_f1_everything_that_influxdb_lacks_is_named_at_once() -> None:
     """Where the environment chose the store, the environment is at fault."""
-    lacking = "environment: OPSWATCH_STORAGE: InfluxDB has no "
+    lacking, made = "environment: OPSWATCH_STORAGE: InfluxDB has no ", "`opswatch provision apply` makes one"
 
     assert faults({"OPSWATCH_STORAGE": "influxdb", "INFLUXDB_V2_URL": "nope"}) == [
         "environment: INFLUXDB_V2_URL: 'nope' is not a URL of a server (write http://host:port, without credentials)",
         f"{lacking}organisation (set INFLUXDB_V2_ORG, or write storage.influxdb.org)",
-        f"{lacking}token (set INFLUXDB_V2_TOKEN_FILE, or write storage.influxdb.token_file)",
+        f"{lacking}token (set INFLUXDB_V2_TOKEN_FILE, or write storage.influxdb.token_file; {made})",
     ]
 
 
