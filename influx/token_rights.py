@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from telemetry.errors import StoreUnavailable
 from telemetry.ports import WriteStatus
 
 _READ = "from(bucket: p_bucket) |> range(start: -1m) |> limit(n: 1)"
+_TIME_AT_END = re.compile(rb",([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})[0-9.]*Z\s*\Z")
 _NO_RIGHT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 
@@ -37,7 +39,7 @@ async def connected(settings: InfluxSettings, token: SecretStr | None) -> AsyncI
 
 
 async def granted(settings: InfluxSettings, token: SecretStr, buckets: Collection[str]) -> Granted | None:
-    """What the token may do with these buckets; None when the server does not know it, or it is switched off.
+    """What the token may do with these buckets; None when the server does not know it.
 
     Raises StoreUnavailable when that cannot be known at the moment.
     """
@@ -45,6 +47,8 @@ async def granted(settings: InfluxSettings, token: SecretStr, buckets: Collectio
         answer = await connection.listing("/api/v2/buckets", {"org": settings.org, "limit": "100"})
         if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return None
+        if not answer.is_json or answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:
+            raise StoreUnavailable(f"what a token may do is not known: {answer.status} {answer.text}")
         rights = set()
         for bucket in buckets:
             if await _may_write(connection, bucket):
@@ -64,8 +68,8 @@ async def oldest_point(connection: InfluxConnection, bucket: str, before: int) -
         return ""
     if query_trouble(answer, bucket, connection.settings.org):
         return ""
-    lines = answer.body.decode("ascii", "replace").split()
-    return lines[-1].rpartition(",")[2][:19] + "Z" if len(lines) > 1 else ""
+    match = _TIME_AT_END.search(answer.body)
+    return "" if match is None else f"{match[1].decode('ascii')}Z"
 
 
 async def _may_write(connection: InfluxConnection, bucket: str) -> bool:

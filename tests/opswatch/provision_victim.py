@@ -4,7 +4,8 @@
 kills itself before the Nth step; another child then does the same to its end. The first N that comes to its end by
 itself is the last. Prints how many died. INFLUXDB_V2_TOKEN is the token to provision with.
 
-`provision_victim.py --setup FOLDER` lets each N go on where the one before died.
+`provision_victim.py --setup FOLDER` lets each N go on where the one before died; `--settle FOLDER` dies once, when the
+server has been set up and the owner's files do not have their names yet.
 """
 
 import importlib
@@ -14,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,16 @@ def die_at(count: int) -> None:
     sys.addaudithook(watch)
 
 
+def die_when_settling() -> None:
+    """Kill this process before it gives a file that waits its name."""
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and str(arguments[0]).endswith(".pending"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
 def in_child(work: Callable[[], None]) -> int:
     """The exit code, or the signal as a negative number, of a child that does this."""
     child = os.fork()
@@ -47,13 +59,12 @@ def in_child(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def provision(folder: Path, death: int | None, *arguments: str) -> int:
+def provision(folder: Path, death: Callable[[], None], *arguments: str) -> int:
     def work() -> None:
         os.chdir(folder)
         sys.stdout = sys.stderr
         sys.argv = ["opswatch", "provision", "apply", *arguments]
-        if death is not None:
-            die_at(death)
+        death()
         main()
 
     return in_child(work)
@@ -69,17 +80,17 @@ def run(url: str, org: str, prefix: str, base: Path) -> None:
         keys = {"url": url, "org": org, "bucket_prefix": f"{prefix}_{count}"}
         document = {"version": 1, "storage": {"kind": "influxdb", "influxdb": keys}}
         (folder / "opswatch.yaml").write_text(json.dumps(document))
-        ended = provision(folder, count)
+        ended = provision(folder, partial(die_at, count))
         if ended == 0:
             print(count - 1)
             return
         assert ended == -signal.SIGKILL, ended
-        assert provision(folder, None) == 0
+        assert provision(folder, lambda: None) == 0
 
 
 def set_up(folder: Path) -> None:
     for count in itertools.count(1):
-        ended = provision(folder, count, "--setup")
+        ended = provision(folder, partial(die_at, count), "--setup")
         if ended == 0:
             print(count - 1)
             return
@@ -91,5 +102,7 @@ if __name__ == "__main__":
         importlib.import_module(name)  # once, and not in every child
     if sys.argv[1] == "--setup":
         set_up(Path(sys.argv[2]))
+    elif sys.argv[1] == "--settle":
+        assert provision(Path(sys.argv[2]), die_when_settling, "--setup") == -signal.SIGKILL
     else:
         run(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))

@@ -90,24 +90,41 @@ async def test_a_fresh_server_becomes_ours_with_one_command(bare: Site) -> None:
     assert everything(bare.server) == before
 
 
-async def test_a_setup_that_is_killed_is_finished_by_the_next(bare: Site) -> None:
-    """SIGKILL at each step in turn, always on the same server and folder: what was made is never lost."""
-    script = ROOT / "tests" / "opswatch" / "provision_victim.py"
+async def victim(*arguments: str | Path) -> str:
+    """What provision_victim.py says."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, script, "--setup", bare.folder),
+        *(sys.executable, ROOT / "tests" / "opswatch" / "provision_victim.py", *arguments),
         env=environment_of(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
     output, _ = await process.communicate()
-
     assert process.returncode == 0
-    assert int(output) > 10
+    return output.decode()
+
+
+async def test_a_setup_that_is_killed_is_finished_by_the_next(bare: Site) -> None:
+    """SIGKILL at each step in turn, always on the same server and folder: what was made is never lost."""
+    assert int(await victim("--setup", bare.folder)) > 10
     bare.server.token = (bare.keys / "influx_owner_token").read_text().strip()
     assert bare.kept() == LEVELS
     assert may_write(bare.server, bare.own_token, "opswatch_raw")
     assert not list(bare.keys.glob("*.pending"))
     assert (await provision(bare, "verify")).code == 0
+
+
+async def test_an_owner_that_was_made_just_before_the_kill_is_not_lost(bare: Site) -> None:
+    """The server has answered, and nothing of it was written down: its secrets were on disk before."""
+    await victim("--settle", bare.folder)
+    assert not is_fresh(bare)
+    assert not (bare.keys / "influx_owner_token").exists()
+    assert (await provision(bare, "plan")).code == 3
+    done = await provision(bare, "apply")
+
+    assert done.code == 0
+    bare.server.token = (bare.keys / "influx_owner_token").read_text().strip()
+    assert bare.kept() == LEVELS
+    assert not list(bare.keys.glob("*.pending"))
 
 
 async def test_two_setups_at_once_make_one_owner(bare: Site, tmp_path: Path) -> None:
