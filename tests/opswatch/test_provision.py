@@ -1,6 +1,7 @@
 """`opswatch provision` in an organisation that exists, on a real server."""
 
 import asyncio
+import fcntl
 import json
 import re
 import sys
@@ -227,15 +228,26 @@ async def test_no_token_is_made_that_cannot_be_kept(site: Site) -> None:
     assert site.authorizations() == []
 
 
-async def test_a_token_that_cannot_be_written_at_last_is_deleted_again(site: Site) -> None:
-    """The file is a folder: the authorization does not stay behind without anybody who knows its value."""
+async def test_a_token_that_cannot_be_kept_at_last_is_deleted_again(site: Site) -> None:
+    """The disk says no when it was made already: it does not stay behind without anybody who knows its value."""
+    (site.keys / "influx_tokens.json").mkdir(parents=True)
+    done = await site.provision("apply")
+
+    assert done.code == 1
+    assert "influx_tokens.json cannot be written" in done.complaint
+    assert site.authorizations() == []
+    assert not (site.keys / "influx_token").exists()
+
+
+async def test_a_token_file_that_cannot_be_read_stops_before_anything_is_made(site: Site) -> None:
+    """It may hold a token that works: nobody knows, so it is not replaced."""
     site.configure(token_file="taken")
     (site.folder / "taken").mkdir()
     done = await site.provision("apply")
 
     assert done.code == 1
-    assert "taken" in done.complaint
-    assert site.authorizations() == []
+    assert "'taken' is a directory" in done.complaint
+    assert (site.kept(), site.authorizations()) == ({}, [])
 
 
 RIGHTS = {
@@ -302,6 +314,26 @@ async def test_two_applies_at_once_end_right(site: Site, tmp_path: Path) -> None
     assert len(site.authorizations()) == 4
 
 
+async def test_an_apply_waits_for_another_one_of_the_same_folder(site: Site) -> None:
+    """It says so, does nothing meanwhile, and goes on when the other one has ended."""
+    site.keys.mkdir(parents=True)
+    with (site.keys / "influx.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "opswatch.cli.main", "provision", "apply"),
+            cwd=site.folder,
+            env=environment_of(INFLUXDB_V2_TOKEN=site.server.token),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stderr is not None
+        first = await process.stderr.readline()
+        assert first == b"another `opswatch provision apply` is at work here; waiting for its end\n"
+        assert site.kept() == {}
+    _, rest = await process.communicate()
+    assert (process.returncode, len(rest.splitlines()), site.kept()) == (0, 7, LEVELS)
+
+
 async def test_an_apply_that_is_killed_at_any_step_is_finished_by_the_next(site: Site, tmp_path: Path) -> None:
     """SIGKILL before every call and every change of a file, each time on other buckets; the next apply ends right."""
     script = ROOT / "tests" / "opswatch" / "provision_victim.py"
@@ -360,3 +392,13 @@ async def test_without_a_token_to_provision_with_the_ways_to_one_are_named(site:
     done = await site.provision("plan", token="nobodys")
     assert done.code == 1
     assert "does not know the token" in done.complaint
+
+
+def test_the_documentation_makes_by_hand_what_the_command_makes() -> None:
+    """Names, retention and shards of docs/influxdb.md are those of an apply, and so are the rights of its token."""
+    text = (ROOT / "docs" / "influxdb.md").read_text()
+    made = re.findall(r"--name opswatch_(\w+) +--retention (\d+)d +--shard-group-duration (\d+)d", text)
+    rights = re.findall(r"--(read|write)-bucket ID_(\w+)", text)
+
+    assert {word: (int(kept), int(shard)) for word, kept, shard in made} == LEVELS
+    assert sorted(rights) == sorted((action, word.upper()) for action in ("read", "write") for word in LEVELS)
