@@ -5,6 +5,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -69,9 +70,10 @@ class Site:
 
     def bucket(self, word: str) -> dict[str, Any] | None:
         """How the server describes one of our buckets."""
-        # By the organisation's id and a name that is not there, this is a 404; by its name an empty list.
-        listed: Any = self.server.call("GET", f"/api/v2/buckets?org={self.server.org}&limit=100&name={self.name(word)}")
-        return next(iter(listed["buckets"]), None)
+        with suppress(urllib.error.HTTPError):  # 404 for a name that is not there
+            listed: Any = self.server.call("GET", f"/api/v2/buckets?org={self.server.org}&name={self.name(word)}")
+            return next(iter(listed["buckets"]), None)
+        return None
 
     def kept(self) -> dict[str, tuple[float, float]]:
         """(retention, shard) in days of each of our buckets that is there."""
