@@ -55,8 +55,9 @@ async def _known_uptimes(doors: Doors) -> dict[str, Uptime]:
     try:
         return await uptimes(doors.reader, now, timedelta(hours=24))
     except OpsWatchError as error:
-        # The states are in memory: a store in trouble must not hide that a service is down.
-        logger.warning("uptimes are not known at the moment", extra={"reason": error.message})
+        # The states are in memory: a store in trouble must not hide that a service is down. That it is in trouble is in
+        # the log already; an open page asks every few seconds.
+        logger.debug("uptimes are not known at the moment", extra={"reason": error.message})
         return {}
 
 

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ from collector.spool_rows import BrokenBatch, StoredBatch, by_measurement, read_
 from telemetry.points import Point
 
 _COLUMNS = "id, created, destination, payload, checksum, encoding"
+# Numbers are so far apart that all which a row may be cut into, down to single points, finds room behind it: a batch
+# of MAX_POINTS is halved 13 times, and each time half of the room is left.
+_ROOM = 2**20
 _INSERT = (
     "INSERT INTO batch (id, destination, created, first, last, points, bytes, sources, checksum, encoding, payload)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " VALUES (coalesce(?, ? + (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'batch')),"
+    " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _LAST = "SELECT coalesce(max(id), 0) FROM batch"
 _TRIMMED_AT_ONCE = 1_000  # rows; the next commit goes on
@@ -86,10 +91,16 @@ class SpoolFile:
             return self._insert(packed, created)
 
     def replace(self, batch: StoredBatch, packed: Sequence[Packed]) -> list[StoredBatch]:
-        """Put smaller batches in the place of one that was too large, in one transaction; they are as old as it."""
+        """Put smaller batches in the place of one that was too large, in one transaction; they are as old as it.
+
+        So what is newer stays behind them. Where there is no room, as between rows of earlier versions, they come last.
+        """
         with self._connection:
             self._forget(batch)
-            return self._insert(packed, batch.created)
+            stored = self._insert(packed, batch.created, self._numbers_behind(batch.identifiers[-1], len(packed)))
+        for one in stored:
+            self._begins[one.lane] = min(self._begins[one.lane], one.first)
+        return stored
 
     def forget(self, batch: StoredBatch) -> None:
         """Delete the batch's points; what others have in its rows stays in its place."""
@@ -214,13 +225,23 @@ class SpoolFile:
     def _delete(self, identifiers: Collection[int]) -> None:
         self._connection.executemany("DELETE FROM batch WHERE id = ?", [(one,) for one in identifiers])
 
-    def _insert(self, packed: Sequence[Packed], created: int) -> list[StoredBatch]:
+    def _insert(
+        self, packed: Sequence[Packed], created: int, numbers: Sequence[int | None] | None = None
+    ) -> list[StoredBatch]:
+        """Rows of these numbers, or behind all others."""
         stored = []
-        for one in packed:
-            cursor = self._connection.execute(_INSERT, (None, *values_of(one, self._labels.of(one.points), created)))
-            self._highest = cursor.lastrowid or self._highest
-            stored.append(StoredBatch((self._highest,), one.points, created, one.lane))
+        for one, number in zip(packed, numbers or repeat(None), strict=False):
+            row = (number, _ROOM, *values_of(one, self._labels.of(one.points), created))
+            identifier = self._connection.execute(_INSERT, row).lastrowid or 0
+            self._highest = max(self._highest, identifier)
+            stored.append(StoredBatch((identifier,), one.points, created, one.lane))
         return stored
+
+    def _numbers_behind(self, identifier: int, count: int) -> Sequence[int] | None:
+        """So many numbers between a row that was and the next one, far from each other; None where there are none."""
+        row = self._connection.execute("SELECT min(id) FROM batch WHERE id > ?", (identifier,)).fetchone()
+        room = _ROOM if row[0] is None else row[0] - identifier
+        return [identifier + 1 + number * room // count for number in range(count)] if room > count else None
 
     def _forget(self, batch: StoredBatch) -> None:
         self._delete(set(batch.identifiers) - batch.shared)
@@ -237,7 +258,7 @@ class SpoolFile:
             if others:  # under the same number: what is newer in their lanes must not come before them
                 rest = Packed(tuple(others), encode(others))
                 values = values_of(rest, self._labels.of(others), created)
-                self._connection.execute(_INSERT, (identifier, *values))
+                self._connection.execute(_INSERT, (identifier, _ROOM, *values))
 
     def _label(self, labels: Mapping[int, str]) -> None:
         with self._connection:

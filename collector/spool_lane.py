@@ -137,7 +137,9 @@ class Lane:
         """Send one batch, live ones first; how long to wait for the next if nothing is committed meanwhile."""
         now = self._parts.clock.monotonic()
         if now < self._blocked_until:
-            while self.live:  # what cannot be sent now is read back later; memory stays flat
+            # What cannot be sent now is read back later; memory stays flat. But for the newest, which goes first when
+            # the wait is over: the oldest may be what the store never takes, and nothing would ever get past it.
+            while len(self.live) > 1:
                 self._order.note_left(self.live.popleft().points)
             self._next_look = 0.0
             return min(self._blocked_until - now, POLL)

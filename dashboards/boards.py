@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dashboards.charts import bars_view, chart_view, stat_view, without_catching_up
+from dashboards.lenient_reader import LenientReader
 from dashboards.panels import (
     BarsPanel,
     ChartPanel,
@@ -72,7 +73,10 @@ class BoardContext:
 
 
 async def build_page(dashboard: Dashboard, context: BoardContext) -> PageView:
-    """The view of a page; a panel whose query fails is empty, and the page says why."""
+    """The view of a page; a panel whose query fails is empty, and the page says why.
+
+    What states the services are in is shown without the store, too: only their history is missing then.
+    """
     troubles: list[str] = []
     sections = []
     for part, section in enumerate(dashboard.sections):
@@ -100,7 +104,9 @@ def summarise(services: tuple[ServiceStatus, ...]) -> Summary:
 async def _section(identifier: str, section: Section, context: BoardContext, troubles: list[str]) -> SectionView:
     async def build(number: int, panel: Panel) -> Sequence[PanelView]:
         try:
-            return await _panel(f"{identifier}-{number}", panel, context)
+            return await _panel(
+                f"{identifier}-{number}", panel, context, LenientReader(context.reader, troubles.append)
+            )
         except NotFound:
             raise
         except OpsWatchError as error:
@@ -111,13 +117,13 @@ async def _section(identifier: str, section: Section, context: BoardContext, tro
     return SectionView(section.title, tuple(view for views in built for view in views))
 
 
-async def _panel(identifier: str, panel: Panel, context: BoardContext) -> Sequence[PanelView]:
+async def _panel(identifier: str, panel: Panel, context: BoardContext, lenient: LenientReader) -> Sequence[PanelView]:
     match panel:
         case ServicesPanel():
-            return [await services_view(panel, context.reader, context.services, context.now, context.zone)]
+            return [await services_view(panel, lenient, context.services, context.now, context.zone)]
         case ProbesPanel():
             services, subject = context.services, context.subject
-            return [await probes_view(panel, context.reader, services, subject, context.now, context.zone)]
+            return [await probes_view(panel, lenient, services, subject, context.now, context.zone)]
         case FactsPanel():
             return [FactsView(panel.title, context.facts)]
         case QuarantinePanel() if context.quarantine is not None:

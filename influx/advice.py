@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 
 def unknown_token() -> str:
     return (
@@ -14,28 +16,28 @@ def inactive_token() -> str:
     return "the token for InfluxDB is switched off (`influx auth active --id ID` switches it on)"
 
 
-def no_write_right(bucket: str, org: str) -> str:
+def _right_token(org: str) -> str:
+    # One that may use this bucket alone would help nobody: the others would be the next fault.
     return (
-        f"the token may not write into the bucket {bucket} of InfluxDB"
-        " (make one that may: `opswatch provision apply`,"
-        f" or `influx auth create --org {org} --write-bucket ID --read-bucket ID`)"
+        f"`opswatch provision apply` makes one that may; by hand: `influx auth create --org {quote(org)}` with"
+        f" --read-bucket ID and --write-bucket ID for each bucket; `influx bucket list --org {quote(org)}` has the IDs"
     )
+
+
+def no_write_right(bucket: str, org: str) -> str:
+    return f"the token may not write into the bucket {bucket} of InfluxDB ({_right_token(org)})"
 
 
 def no_read_right(bucket: str, org: str) -> str:
-    return (
-        f"the token may not read the bucket {bucket} of InfluxDB"
-        " (make one that may: `opswatch provision apply`,"
-        f" or `influx auth create --org {org} --write-bucket ID --read-bucket ID`)"
-    )
+    return f"the token may not read the bucket {bucket} of InfluxDB ({_right_token(org)})"
 
 
 def no_bucket(bucket: str, org: str, retention: str = "") -> str:
     """`retention` as InfluxDB's command line takes it, where there is one to name."""
-    keeping = f" --retention {retention}" if retention else ""
+    by_hand = f", or `influx bucket create --name {bucket} --org {quote(org)} --retention {retention}`"
     return (
         f"InfluxDB has no bucket {bucket} in the organisation {org}"
-        f" (make it: `opswatch provision apply`, or `influx bucket create --name {bucket} --org {org}{keeping}`)"
+        f" (make it: `opswatch provision apply`{by_hand if retention else ''})"
     )
 
 
@@ -54,4 +56,11 @@ def no_influxdb(said: str) -> str:
     return (
         "that is no InfluxDB's answer; is it a proxy or another program?"
         f" (the address must be that of InfluxDB itself; it said: {said or 'nothing'})"
+    )
+
+
+def slow(url: str, waited: str) -> str:
+    return (
+        f"InfluxDB at {url} did not answer what it was asked within {waited}"
+        " (is it overloaded or stopped, or is another program at that address?)"
     )

@@ -103,15 +103,15 @@ class AnnotatedCsvParser:
         self._annotations: dict[str, list[str]] = {}
         self._is_error = False
 
-    def feed(self, piece: bytes) -> list[Rows]:
-        """The rows that are whole now."""
+    def feed(self, piece: bytes) -> Iterator[Rows]:
+        """The rows that are whole now; they are to be taken before the next piece comes."""
         self._is_inside ^= piece.count(b'"') % 2 == 1
         end = _end_of_records(piece, is_inside=self._is_inside)
         whole, self._rest = (self._rest + piece[:end], piece[end:]) if end else (b"", self._rest + piece)
         if len(self._rest) > MAX_RECORD_BYTES:
             raise GarbledAnswer(f"a record is longer than {MAX_RECORD_BYTES:,} bytes")
         # What somebody wrote as broken UTF-8 is no reason to show nothing.
-        return list(self._rows_of(whole.decode("utf-8", "replace"))) if whole else []
+        return self._rows_of(whole.decode("utf-8", "replace")) if whole else iter(())
 
     def close(self) -> None:
         """There is no more."""

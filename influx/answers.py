@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from influx.annotated_csv import Rows
+from influx.annotated_csv import GarbledAnswer, Rows
 from influx.flux import (
     COUNTER_FUNCTIONS,
     SAMPLES,
@@ -17,7 +17,7 @@ from influx.flux import (
 )
 from influx.parameters import FluxQuery
 from influx.samples import Samples, SeriesRows, Values, as_registered
-from influx.window_columns import Growth, Pools, WindowColumns
+from influx.window_columns import SURELY_FEW, Growth, Pools, WindowColumns, unwrapped
 from telemetry.answers import check_size, cut, expired, pool_of, quantiles_of_buckets
 from telemetry.grouping import finished
 from telemetry.rollup import RAW
@@ -35,7 +35,10 @@ from telemetry.series import (
     SeriesSamples,
     Window,
 )
+from telemetry.times import NANOSECONDS_PER_SECOND
 
+_ADDED_UP = frozenset({Function.SUM, Function.MEAN})
+_BOUNDS = (Function.MIN, Function.MAX, Function.COUNT)
 _RESULT = 1  # the column that names the result a row is of
 
 
@@ -149,7 +152,9 @@ class _WindowsAnswer:
         self._rows = asked.rows()
         shape = asked.query.shape
         self._functions = shape.functions if isinstance(shape, Window) else (Function.COUNT,)
-        self._windows = {function.value: WindowColumns(asked.query.axis) for function in self._functions}
+        bounds = _BOUNDS if self._may_wrap() else ()
+        self._sent = tuple(dict.fromkeys((*self._functions, *bounds)))
+        self._windows = {function.value: WindowColumns(asked.query.axis) for function in self._sent}
         self._growth = Growth(asked.query.axis)
         self._present: dict[Series, None] = {}
 
@@ -157,8 +162,17 @@ class _WindowsAnswer:
         fields = self._asked.fields(numeric=True)
         if not fields:
             return ()
-        flux = windows_query(self._asked.selection(fields), self._asked.query.axis, self._functions)
+        flux = windows_query(self._asked.selection(fields), self._asked.query.axis, self._sent)
         return _asked_of(flux, self._take)
+
+    def _may_wrap(self) -> bool:
+        """Whether integers are added up in windows so long that it matters how large they are."""
+        kinds = {self._asked.measurement.field(name) for name in self._asked.fields(numeric=True)}
+        return (
+            not _ADDED_UP.isdisjoint(self._functions)
+            and self._asked.query.axis.step >= SURELY_FEW * NANOSECONDS_PER_SECOND
+            and any(field is not None and field.type is FieldType.INTEGER for field in kinds)
+        )
 
     def _take(self, rows: Rows) -> None:
         series = self._rows.series(rows)
@@ -171,8 +185,9 @@ class _WindowsAnswer:
         if series not in self._present:
             self._present[series] = None
             check_size(self._asked.query, len(self._present) * len(self._functions))
-        axis = self._asked.query.axis
-        times = self._rows.times(rows) if len(axis) > 1 else None
+        if name not in self._windows:
+            raise GarbledAnswer(f"there is a result {name[:60]!r}, which nobody asked for")
+        times = self._rows.times(rows) if len(self._asked.query.axis) > 1 else None
         self._windows[name].take(series, times, self._rows.values(rows))
 
     def result(self) -> SeriesResult:
@@ -189,9 +204,18 @@ class _WindowsAnswer:
         for series in present:
             for function in self._functions:
                 source = grown if function in COUNTER_FUNCTIONS else self._windows[function].columns
-                values = self._typed(series, function, source.get(series, nothing))
+                values: Values = source.get(series, nothing)
+                if function in _ADDED_UP and len(self._sent) > len(self._functions):
+                    values = self._unwrapped(series, function, values)
+                values = self._typed(series, function, values)
                 answer.append(SeriesSamples(series, axis, values, function))
         return self._asked.result(answer)
+
+    def _unwrapped(self, series: Series, function: Function, values: Values) -> Values:
+        bounds = [self._windows[bound].columns.get(series) for bound in _BOUNDS]
+        if self._rows.type_of(series) is not FieldType.INTEGER or None in bounds:
+            return values
+        return unwrapped(function, values, *bounds)  # type: ignore[arg-type]
 
     def _typed(self, series: Series, function: Function, values: Values) -> Values:
         if function is Function.RATE:

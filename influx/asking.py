@@ -18,7 +18,8 @@ from telemetry.errors import InvalidQuery, QueryTimedOut, QueryTooLarge, StoreUn
 from telemetry.times import format_duration
 
 MOST_AT_ONCE = 4
-BITE_BYTES = 256 * 1024  # are parsed at once, in some milliseconds, and then others have their turn
+BITE_BYTES = 256 * 1024
+_TABLES_A_TURN = 500  # a bite may hold thousands of tables of one row, each of which costs as much as a hundred rows
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0  # seconds
 _QUEUE_FULL = "queue length exceeded"
 _OUT_OF_MEMORY = "memory allocation limit reached"
@@ -102,14 +103,20 @@ class FluxAsker:
         parser = AnnotatedCsvParser()
         try:
             async for piece in _bites(response.content):
-                for rows in parser.feed(piece):
+                for number, rows in enumerate(parser.feed(piece)):
                     take(rows)
-                await asyncio.sleep(0)  # what is here already is read without waiting
+                    if number % _TABLES_A_TURN == 0:
+                        await asyncio.sleep(0)  # others have their turn; what has come already is read without waiting
             parser.close()
         except ErrorTable as error:
             raise self._failure(shown(str(error).encode())) from error
         except GarbledAnswer as error:
             raise StoreUnavailable(f"InfluxDB at {self._url} sent an answer that is none: {error}") from error
+        except LookupError as error:  # it has not the columns or the results that were asked for
+            raise StoreUnavailable(
+                f"InfluxDB at {self._url} sent another answer than was asked for: {error} is not in it (is it a proxy"
+                " that gives back an old one?)"
+            ) from error
 
     def _refusal(self, answer: Answer) -> Exception:
         words = _message(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -17,9 +18,9 @@ from telemetry.times import format_duration
 async def read_retentions(connection: InfluxConnection) -> dict[MeasurementClass, timedelta | None]:
     """By class; None is for ever. What the token may not know is left out. Raises StoreUnavailable."""
     settings, found = connection.settings, {}
-    for one in MeasurementClass:
-        parameters = {"org": settings.org, "name": settings.bucket(one)}
-        answer = await connection.ask("GET", "/api/v2/buckets", parameters)
+    asked = ({"org": settings.org, "name": settings.bucket(one)} for one in MeasurementClass)
+    answers = await asyncio.gather(*(connection.ask("GET", "/api/v2/buckets", parameters) for parameters in asked))
+    for one, answer in zip(MeasurementClass, answers, strict=True):
         for seconds in _seconds(answer.body) if answer.status == 200 else ():
             found[one] = timedelta(seconds=seconds) if seconds else None
     return found

@@ -12,6 +12,7 @@ from io import StringIO
 from influx import advice
 from influx.connection import Answer, InfluxConnection, short_answer, told
 from influx.encoder import Encoder
+from influx.parameters import Parameter, extern
 from influx.text import encode_tag
 from influx.write_answers import Asked, BadField, BadLines, Closed, Indivisible, Later, Meaning, Taken, TooOld, meaning
 from telemetry.clock import Clock
@@ -74,7 +75,7 @@ class Canary:
         return meaning(answer.status, answer.headers, answer.body, asked, self._clock.now())
 
     async def _read_back(self, bucket: str, time: int, number: int) -> WriteOutcome:
-        values: dict[str, str | int] = {
+        values: dict[str, Parameter] = {
             "p_bucket": bucket,
             "p_time": time,
             "p_stop": time + 1,
@@ -94,9 +95,9 @@ class Canary:
         )
 
 
-async def ask_small(connection: InfluxConnection, flux: str, values: Mapping[str, str | int]) -> Answer:
+async def ask_small(connection: InfluxConnection, flux: str, values: Mapping[str, Parameter]) -> Answer:
     """A query with few rows, its values bound by name. Raises StoreUnavailable."""
-    body = {"query": flux, "type": "flux", "dialect": {"annotations": []}, "extern": _extern(values)}
+    body = {"query": flux, "type": "flux", "dialect": {"annotations": []}, "extern": extern(values)}
     with told(connection.settings.url):
         async with asyncio.timeout(_QUERY_SECONDS), connection.query(json.dumps(body).encode()) as response:
             return await short_answer(response)
@@ -117,28 +118,3 @@ def query_trouble(answer: Answer, bucket: str, org: str) -> WriteOutcome | None:
     if answer.is_json:  # also its full queue is a 400
         return WriteOutcome(WriteStatus.RETRY, f"InfluxDB cannot answer: {answer.text}")
     return WriteOutcome(WriteStatus.PAUSE, advice.no_influxdb(f"{answer.status} {answer.text}"))
-
-
-def _extern(values: Mapping[str, str | int]) -> object:
-    """Values as InfluxDB takes them beside the text, never as a part of it."""
-
-    def literal(value: str | int) -> object:
-        if isinstance(value, str):
-            return {"type": "StringLiteral", "value": value}
-        return {"type": "IntegerLiteral", "value": str(value)}
-
-    return {
-        "type": "File",
-        "imports": [],
-        "body": [
-            {
-                "type": "OptionStatement",
-                "assignment": {
-                    "type": "VariableAssignment",
-                    "id": {"type": "Identifier", "name": name},
-                    "init": literal(value),
-                },
-            }
-            for name, value in values.items()
-        ],
-    }

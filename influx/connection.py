@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -126,27 +127,28 @@ class InfluxConnection:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request; once more with the token that the file holds now, where that is another one."""
         for is_last in (False, True):
+            token = self._token
             async with self._session.request(
                 method,
                 self.settings.url + path,
                 params=dict(parameters),
                 data=body,
-                headers={**headers, "Authorization": f"Token {self._token}"},
+                headers={**headers, "Authorization": f"Token {token}"},
                 allow_redirects=False,  # a token is not for whoever is named in a Location
             ) as response:
-                if is_last or response.status not in _MAY_BE_THE_TOKEN or not await self._has_new_token():
+                if is_last or response.status not in _MAY_BE_THE_TOKEN or not await self._has_another(token):
                     yield response
                     return
 
-    async def _has_new_token(self) -> bool:
+    async def _has_another(self, refused: str) -> bool:
+        """Whether the file holds another token than the one that was refused, which others may have read already."""
         if self.settings.token_file is None:
             return False
         try:
-            token = await asyncio.to_thread(_read_token, self.settings)
+            self._token = await asyncio.to_thread(_read_token, self.settings)
         except StoreUnavailable:  # it is being replaced; the next answer asks again
             return False
-        changed, self._token = token != self._token, token
-        return changed
+        return self._token != refused
 
 
 class told:  # noqa: N801 (read as a word)
@@ -162,8 +164,24 @@ class told:  # noqa: N801 (read as a word)
         if isinstance(error, TimeoutError):
             raise StoreUnavailable(f"InfluxDB at {self._url} does not answer in time") from error
         if isinstance(error, aiohttp.ClientError | OSError):
-            words = shown(str(error).encode("utf-8", "replace")) or type(error).__name__
+            words = shown(_words(error).encode("utf-8", "replace")) or type(error).__name__
             raise StoreUnavailable(f"InfluxDB at {self._url} cannot be reached: {words}") from error
+
+
+def _words(error: Exception) -> str:
+    """Why there is no connection, without what only programmers can read, and with a way out where there is one."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
+            said = getattr(cause, "verify_message", "") or str(cause)
+            return f"its certificate is not trusted: {said} (name its authority's file in storage.influxdb.ca_file)"
+        case aiohttp.ClientConnectorSSLError(os_error=cause):
+            said = getattr(cause, "reason", "") or str(cause)
+            return f"no TLS can be agreed on: {said} (is it a server of http://?)"
+        case aiohttp.ClientConnectorError(os_error=cause):
+            number = cause.errno or 0
+            said = os.strerror(number) if number > 0 else cause.strerror or str(cause)
+            return f"{said} (is it running, and is that its address?)"
+    return str(error)
 
 
 async def short_answer(response: aiohttp.ClientResponse, most: int = MAX_ANSWER_BYTES) -> Answer:
@@ -175,14 +193,16 @@ async def short_answer(response: aiohttp.ClientResponse, most: int = MAX_ANSWER_
 
 
 def _read_token(settings: InfluxSettings) -> str:
-    if settings.token_file is None:
-        return settings.token.get_secret_value() if settings.token is not None else ""
+    where = settings.token_file or "the settings"
     try:
-        token = settings.token_file.read_text(encoding="utf-8").strip()
+        if settings.token_file is not None:
+            token = settings.token_file.read_text(encoding="utf-8").strip()
+        else:
+            token = settings.token.get_secret_value().strip() if settings.token is not None else ""
     except (OSError, UnicodeDecodeError) as error:
         raise StoreUnavailable(f"the token of InfluxDB cannot be read: {error}") from error
     if not token.isprintable():  # no header can carry it
-        raise StoreUnavailable(f"{settings.token_file} must hold the token of InfluxDB alone, on one line")
+        raise StoreUnavailable(f"{where} must hold the token of InfluxDB alone, on one line")
     return token
 
 

@@ -78,7 +78,8 @@ class Delivery:
                 answer = await self._sender.send(hour.changed(self._encoder, lambda item: _only(item.left, said.field)))
                 if (ended := _ended(answer)) is not None:
                     return ended
-                bad += () if isinstance(answer, Taken) else hour.items
+                # Were there a conflict, it would hide what is too old; that is seen when all is sent again.
+                bad += () if isinstance(answer, Taken | TooOld) else hour.items
         if not bad:
             return self._halved(said.reason)
         for item in bad:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from influx import advice
 from influx.canary import ask_small, query_trouble
-from influx.connection import Answer, InfluxConnection
-from influx.write_answers import Asked, Closed, Taken, meaning
+from influx.connection import Answer, InfluxConnection, shown
+from influx.write_answers import Asked, Closed, Later, Taken, meaning
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
 from telemetry.rollup import Retention
@@ -20,7 +22,8 @@ from telemetry.times import format_duration
 MAX_SKEW = 5.0  # seconds between the server's clock and ours
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _STOPS_COMPACTING = (2, 9, 0)
-_READ = "from(bucket: p_bucket) |> range(start: -1m) |> limit(n: 1)"
+# Nothing of what is stored comes back: it is hostile text, and may be much.
+_READ = 'from(bucket: p_bucket) |> range(start: -1m) |> last() |> keep(columns: ["_start"]) |> limit(n: 1)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,12 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
         after = clock.now()
         version = answer.headers.get("x-influxdb-version", "")
         if fault := wrong_server(answer, url):
-            return Examination(version, (fault,), is_another=True)
-        faults = [await _fault(connection, one, retention.of_class(one), after) for one in MeasurementClass]
+            # A proxy before a server that is away says so with a 5xx, and that passes.
+            return Examination(version, (fault,), is_another=answer.status < HTTPStatus.INTERNAL_SERVER_ERROR)
+        # At once: a server that takes a second for each answer is not to look like one that gives none.
+        faults = await asyncio.gather(
+            *(_fault(connection, one, retention.of_class(one), after) for one in MeasurementClass)
+        )
     except StoreUnavailable as error:
         return Examination("", (error.message,))
     warnings = (_version_warning(version, url), _clock_warning(answer, before, after, url))
@@ -60,6 +67,8 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
 def wrong_server(answer: Answer, url: str) -> str:
     """What is wrong with whoever gave this answer to `/ping`; empty for an InfluxDB 2."""
     version = answer.headers.get("x-influxdb-version")
+    if version is None and (location := answer.headers.get("location")) is not None:
+        return f"at {url}: " + advice.moved(shown(location.encode("utf-8", "replace")))
     if version is None:
         return f"at {url}: " + advice.no_influxdb(f"{answer.status} {answer.text}".strip())
     found = _VERSION.match(version)
@@ -82,7 +91,8 @@ async def _fault(
         is_missing = said.reason == advice.no_bucket(bucket, org)
         return advice.no_bucket(bucket, org, format_duration(kept)) if is_missing else said.reason
     if not isinstance(said, Taken):
-        return f"the bucket {bucket} cannot be written at the moment: {answer.status} {answer.text}"
+        said_so = said.reason if isinstance(said, Later) else f"{answer.status} {answer.text}"
+        return f"the bucket {bucket} cannot be written at the moment: {said_so}"
     trouble = query_trouble(await ask_small(connection, _READ, {"p_bucket": bucket}), bucket, org)
     return trouble.message if trouble is not None else ""
 

@@ -75,13 +75,6 @@ def windows_query(selection: Selection, axis: range, functions: Sequence[Functio
     return script.query("\n\n".join(parts) + "\n")
 
 
-def counts_query(selection: Selection) -> FluxQuery | None:
-    """How many samples each series has; None when there can be none."""
-    script = Script()
-    source = _source(script, selection)
-    return None if source is None else script.query(f"{source}\n    |> count()\n    {_DROP}\n")
-
-
 def values_query(selection: Selection, columns: Sequence[str]) -> FluxQuery | None:
     """What the series that have a sample hold in some columns, tags or `_field` or `_measurement`; None when nothing.
 

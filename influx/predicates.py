@@ -89,6 +89,8 @@ def _pushed(script: Script, predicate: Predicate, *, is_meant: bool) -> str | bo
 
 
 def _matches(script: Script, tag: str, pattern: str, *, is_meant: bool) -> str:
+    if not pattern:  # InfluxDB takes no empty one; it is found in every value
+        return f"exists {_tag(tag)}" if is_meant else f"not exists {_tag(tag)}"
     name, known, encoded = _tag(tag), script.bind("pattern", Pattern(pattern)), script.bind("encoded", _ENCODED)
     if is_meant:
         return f"(exists {name} and ({name} =~ {known} or {name} =~ {encoded}))"

@@ -11,6 +11,7 @@ from datetime import timedelta
 from influx.answers import Asked, answer_of
 from influx.asking import FluxAsker, within
 from influx.connection import InfluxConnection
+from influx.pulse import Pulse
 from influx.slices import Slicer
 from influx.values import ValuesAnswer
 from telemetry.ports import DEFAULT_DEADLINE
@@ -33,6 +34,7 @@ class InfluxReader:
 
     def __init__(self, connection: InfluxConnection, registry: Registry, kept_since: KeptSince = _for_ever) -> None:
         self._asker = FluxAsker(connection)
+        self.pulse = Pulse(connection)
         self._settings = connection.settings
         self._registry = registry
         self._kept_since = kept_since
@@ -43,7 +45,7 @@ class InfluxReader:
         if asked is None:
             return SeriesResult(query, RAW, ())
         answer = answer_of(asked)
-        async with within(deadline):
+        async with within(deadline), self.pulse.felt():
             for question in answer.questions():
                 await self._asker.ask(question.flux, question.take)
             return await asyncio.to_thread(answer.result)
@@ -60,7 +62,7 @@ class InfluxReader:
     async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
         """The values asked for, sorted. Raises as `read`."""
         answer = ValuesAnswer(query, self._registry)
-        async with within(deadline):
+        async with within(deadline), self.pulse.felt():
             for flux in answer.questions(self._by_bucket(query.measurement)):
                 await self._asker.ask(flux, answer.take)
         return answer.values()

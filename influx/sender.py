@@ -58,8 +58,12 @@ class Sender:
             return said
         if not await self._canary.is_taken(parcel.bucket, parcel.items[0].left.time):
             return said
+        again = await self._post(parcel)  # the server may have come back in this moment
+        if not isinstance(again, Later) or again.wait is not None:
+            self._failures.pop(name, None)
+            return again
         logger.warning("InfluxDB takes a single point, but not this batch", extra={"reason": said.reason})
-        del self._failures[name]  # the first of its parts has the same name, and failed at nothing yet
+        self._failures.pop(name, None)  # the first of its parts has the same name, and failed at nothing yet
         self._suspicious_until = self._clock.monotonic() + _SUSPICIOUS_SECONDS
         return Indivisible(f"InfluxDB takes others, but not this: {said.reason}")
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 from influx.annotated_csv import Rows
 from influx.answers import Asked
 from influx.asking import FluxAsker, Take, within
-from influx.flux import Selection, counts_query, samples_query, windows_query
+from influx.flux import Selection, samples_query, windows_query
 from influx.parameters import FluxQuery
 from influx.samples import Samples, SeriesRows
+from influx.window_columns import WindowColumns
 from telemetry.points import Tags
 from telemetry.ports import DEFAULT_DEADLINE
 from telemetry.schema import FieldType
@@ -63,17 +64,12 @@ class Slicer:
                 yield one
 
     async def _counts(self) -> Mapping[Tags, Mapping[Series, int]]:
+        selection = self._asked.selection(self._fields)
         found: dict[Tags, dict[Series, int]] = defaultdict(dict)
-        reader = SeriesRows(self._asked.measurement, self._asked.query.where, are_counts=True)
-
-        def take(rows: Rows) -> None:
-            if (series := reader.series(rows)) is not None:
-                (count,) = reader.values(rows)
-                assert isinstance(count, int)
-                found[series.tags][series] = count
-
+        everything = range(selection.start, selection.stop, selection.stop - selection.start)
         if self._fields:
-            await self._ask(counts_query(self._asked.selection(self._fields)), take)
+            for series, (count,) in (await self._counts_by_window(selection, everything)).items():
+                found[series.tags][series] = count
         return found
 
     async def _whole(self, few: Sequence[Tags], names: set[str]) -> list[list[SeriesSamples]]:
@@ -111,21 +107,21 @@ class Slicer:
                 continue
             parts = min(_MOST_PARTS, 4 * -(-rows // SLICE_ROWS))
             axis = range(start, stop, -(-(stop - start) // parts))
-            counts = await self._counts_by_window(selection, axis)
+            found = await self._counts_by_window(selection, axis)
+            weights = ([self._weight(series, count) for count in counts] for series, counts in found.items())
+            counts = [sum(column) for column in zip(*weights, strict=True)] or [0] * len(axis)
             waiting += reversed(list(_merged(axis, stop, counts)))
 
-    async def _counts_by_window(self, selection: Selection, axis: range) -> Sequence[int]:
-        counts = [0] * len(axis)
+    async def _counts_by_window(self, selection: Selection, axis: range) -> Mapping[Series, Sequence[int]]:
         reader = SeriesRows(self._asked.measurement, selection.where, are_counts=True)
+        windows = WindowColumns(axis)
 
         def take(rows: Rows) -> None:
             if (series := reader.series(rows)) is not None:
-                for time, count in zip(reader.times(rows), reader.values(rows), strict=True):
-                    assert isinstance(count, int)
-                    counts[(time - axis.start) // axis.step] += self._weight(series, count)
+                windows.take(series, reader.times(rows) if len(axis) > 1 else None, reader.values(rows))
 
         await self._ask(windows_query(selection, axis, (Function.COUNT,)), take)
-        return counts
+        return {series: [int(count or 0) for count in counts] for series, counts in windows.columns.items()}
 
     async def _samples(self, selection: Selection, limit: int) -> list[SeriesSamples]:
         samples = Samples(SeriesRows(self._asked.measurement, selection.where))

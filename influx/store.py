@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
+from influx import advice
 from influx.buckets import read_retentions, retention_notes
 from influx.canary import Canary
 from influx.connection import InfluxConnection
@@ -25,7 +26,7 @@ from telemetry.rollup import Retention
 from telemetry.schema import MeasurementClass, Registry
 from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
 from telemetry.store_status import StoreStatistics
-from telemetry.times import duration_nanoseconds, from_datetime
+from telemetry.times import duration_nanoseconds, format_duration, from_datetime
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +64,15 @@ class InfluxStore:
         """
         async with InfluxConnection.opened(settings) as connection:
             store = cls(connection, retention, registry, clock, host)
-            with suppress(TimeoutError):  # it accepts connections and says nothing; nobody waits for that
+            try:
                 async with asyncio.timeout(_AT_START.total_seconds()):
                     await store.look_after()
+            except TimeoutError:  # it accepts connections and says nothing, or too slowly; nobody waits for that
+                fault = advice.slow(settings.url, format_duration(_AT_START))
+                store._examination = Examination(faults=(fault,))
+                store._writer.doubt(fault)
+                store._reader.pulse.lost()
+                store._tell()
             yield store
 
     def lane_of(self, point: Point) -> str:
@@ -80,6 +87,8 @@ class InfluxStore:
         self._longest_write = max(self._longest_write, time.perf_counter() - started)
         if outcome.status in {WriteStatus.OK, WriteStatus.PARTIAL}:
             self._written_values += sum(len(point.fields) for point in points)
+            if self._is_no_use_asking:  # it answers again, long before it is looked after
+                self._examination = Examination()
         return outcome
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
@@ -99,6 +108,8 @@ class InfluxStore:
 
     async def tag_sets(self) -> tuple[tuple[str, Tags], ...]:
         """Measurement and tags of what it holds of the class metrics; nothing where it cannot be asked now."""
+        if self._is_no_use_asking:
+            return ()
         stop = from_datetime(self._clock.now()) + 1
         start = stop - duration_nanoseconds(self._retentions.get(MeasurementClass.METRICS) or self._wanted.raw)
         try:
@@ -122,15 +133,23 @@ class InfluxStore:
                 self._retentions = await read_retentions(self._connection)
             except StoreUnavailable as error:
                 logger.debug("the retentions of the buckets cannot be read", extra={"reason": error.message})
+        self._tell()
+
+    def _tell(self) -> None:
         if self.notes != self._told:
             self._told = self.notes
             for note in self.notes:
                 logger.warning("InfluxDB is not as it should be", extra={"reason": note})
 
     @property
+    def _is_no_use_asking(self) -> bool:
+        """It was looked after, and did not even say who it is, or is another product; that is in the log already."""
+        return bool(self._examination.faults) and (self._examination.is_another or not self._examination.version)
+
+    @property
     def version(self) -> str:
         """What the server says that it is; empty before it has said so."""
-        return self._examination.version
+        return self._examination.version.removeprefix("v")
 
     @property
     def faults(self) -> tuple[str, ...]:

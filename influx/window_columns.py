@@ -7,18 +7,22 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from operator import sub
 
+from influx.annotated_csv import GarbledAnswer
 from influx.samples import Values
 from telemetry.answers import MAX_VALUES
 from telemetry.errors import QueryTooLarge
 from telemetry.histogram import nearest_rank
 from telemetry.points import FieldValue
-from telemetry.series import GROWTH_LOOKBACK, Series
+from telemetry.series import GROWTH_LOOKBACK, Function, Series
 
 Column = list[FieldValue | None]
 
+_WRAP = 2**64  # InfluxDB adds integers up in 64 bits, for means as well, and says nothing when that is not enough
+SURELY_FEW = 1_024  # samples: so many integers up to 2^53 cannot reach 2^63
+
 
 class WindowColumns:
-    """One value per window and series, None where there is none."""
+    """One value per window and series, None where there is none. Raises GarbledAnswer for what is in no window."""
 
     def __init__(self, axis: range) -> None:
         self._axis = axis
@@ -28,7 +32,9 @@ class WindowColumns:
 
     def take(self, series: Series, times: list[int] | None, values: Values) -> None:
         """Values at the starts of their windows (ns); of the only window where there are no times."""
-        numbers = [0] if times is None or len(self._axis) == 1 else self._numbers(times)
+        numbers = [0] if times is None else self._numbers(times)
+        if len(numbers) != len(values):
+            raise GarbledAnswer("a series has several values of one window")
         if numbers == self._everyone and series not in self.columns:
             self.columns[series] = list(values)
             return
@@ -40,7 +46,10 @@ class WindowColumns:
         if times is not self._last[0]:  # many series have their windows at the same times
             start, step = self._axis.start, self._axis.step
             # A first window that is cut by what InfluxDB takes is stamped at the cut.
-            self._last = times, [(time - start) // step for time in times]
+            numbers = [(time - start) // step for time in times]
+            if not 0 <= min(numbers) <= max(numbers) < len(self._axis):
+                raise GarbledAnswer("a value belongs to no window that was asked for")
+            self._last = times, numbers
         return self._last[1]
 
 
@@ -115,6 +124,30 @@ class Pools:
                 for column, share in zip(found, shares, strict=True):
                     column[number] = values[nearest_rank(len(values), share) - 1] if values else None
             yield from ((pool, share, column) for share, column in zip(shares, found, strict=True))
+
+
+def unwrapped(
+    function: Function, values: Values, least: Values, greatest: Values, counts: Values
+) -> Sequence[FieldValue | None]:
+    """Sums or means of integers as they are, by what else is known of each window. Raises QueryTooLarge."""
+    return [
+        value if None in (value, *bounds) else _unwrapped(function, value, *bounds)  # type: ignore[arg-type]
+        for value, *bounds in zip(values, least, greatest, counts, strict=True)
+    ]
+
+
+def _unwrapped(function: Function, value: float, low: int, high: int, count: int) -> float:
+    if max(abs(low), abs(high)) * count < _WRAP // 2:
+        return value
+    # The sum is between so many times the least and the greatest; half a wrap is left for what came in between.
+    if (high - low) * count >= _WRAP // 2:
+        raise QueryTooLarge(
+            f"InfluxDB cannot add up {count:,} integers from {low:,} to {high:,}: ask for shorter windows",
+            field="every",
+        )
+    total = value if function is Function.SUM else round(value * count)
+    wraps = ((low + high) * count // 2 - total + _WRAP // 2) // _WRAP
+    return value + wraps * _WRAP if function is Function.SUM else value + wraps * (_WRAP / count)
 
 
 def _growth(times: Sequence[int], numbers: Sequence[float]) -> list[float | None]:

@@ -21,6 +21,7 @@ _MAX_ENDS = 100  # places where a quoted line may end, since a text may hold wha
 _QUOTED = "unable to parse '"
 _CONFLICT = re.compile(r'input field "((?:[^"\\]|\\.)*)" on measurement "((?:[^"\\]|\\.)*)" is ')
 _TOO_LONG = re.compile(r"is too long, \d+ > (\d+)")
+_OUTSIDE = re.compile(r"dropped \d+ points outside retention policy ")
 _BOUND = re.compile(r"violates a Retention Policy Lower Bound at ([0-9T:.+-]+Z?)")
 _GO_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))", re.DOTALL)
 _PARTIAL_OF_3 = "partial write of line protocol occurred"  # InfluxDB 3, also as a 500
@@ -230,10 +231,12 @@ def _cut_off(rest: str, lines: Sequence[str], known: Mapping[int, str]) -> dict[
 
 
 def _partial(said: str) -> Meaning:
-    reason = _shown(said.removeprefix("failure writing points to database: ").removeprefix("partial write: "))
-    if "retention policy" in said and (match := _BOUND.search(said)):
+    said = said.removeprefix("failure writing points to database: ").removeprefix("partial write: ")
+    reason = _shown(said)
+    # It holds names that anybody who may push can choose; the last bound is the server's own.
+    if _OUTSIDE.match(said) and (bounds := _BOUND.findall(said)):
         try:
-            return TooOld(parse_instant(match[1], datetime(1970, 1, 1, tzinfo=UTC)), reason)
+            return TooOld(parse_instant(bounds[-1], datetime(1970, 1, 1, tzinfo=UTC)), reason)
         except ValueError:
             return Indivisible(reason)
     if match := _CONFLICT.search(said):

@@ -40,6 +40,11 @@ class InfluxWriter:
         """From now on answer PAUSE with this reason; an empty one lets writes go on."""
         self._held = reason
 
+    def doubt(self, reason: str) -> None:
+        """It does not answer now: what is not proven yet is told so for some seconds, without asking."""
+        self._proof = WriteOutcome(WriteStatus.RETRY, reason)
+        self._proof_until = self._clock.monotonic() + _PROVE_AGAIN
+
     async def prove(self) -> WriteOutcome:
         """Send the canary, and keep everything back while it is lost; for whoever looks after the store regularly."""
         async with self._proving:

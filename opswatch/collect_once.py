@@ -33,12 +33,16 @@ _BETWEEN_LOOKS = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class CollectReport:
-    """What was collected. `kept` says whether every point was acknowledged."""
+    """What was collected. `kept` says whether every point was acknowledged.
+
+    `waiting` is why they are in the spool on disk and not in the store yet; empty when they are, or a server does that.
+    """
 
     host_points: int
     attempts: tuple[tuple[ProbeSpec, Attempt], ...]
     kept: bool
     by_server: bool
+    waiting: str
 
     def lines(self) -> list[str]:
         """For people."""
@@ -49,11 +53,14 @@ class CollectReport:
             )
             for probe, attempt in self.attempts
         ]
-        place = "the running server takes them from the spool" if self.by_server else "they are in the store"
-        return [
-            *lines,
-            f"{self.host_points} points of the host; {place if self.kept else 'NOT everything could be kept'}",
-        ]
+        return [*lines, inert(f"{self.host_points} points of the host; {self._place()}")]
+
+    def _place(self) -> str:
+        if not self.kept:
+            return "NOT everything could be kept"
+        if self.waiting:
+            return f"they wait in the spool, and whatever runs next hands them on ({self.waiting})"
+        return "the running server takes them from the spool" if self.by_server else "they are in the store"
 
     def as_dict(self) -> dict[str, object]:
         """For scripts."""
@@ -68,7 +75,13 @@ class CollectReport:
             }
             for probe, attempt in self.attempts
         ]
-        return {"host_points": self.host_points, "probes": probes, "kept": self.kept, "by_server": self.by_server}
+        return {
+            "host_points": self.host_points,
+            "probes": probes,
+            "kept": self.kept,
+            "by_server": self.by_server,
+            "waiting": self.waiting,
+        }
 
 
 async def collect_once(settings: Settings) -> CollectReport:
@@ -99,10 +112,10 @@ async def collect_once(settings: Settings) -> CollectReport:
         if storage is not None:
             await collector.restore(storage.reader)
         points, attempts = await asyncio.gather(_sample_host(collector, host, settings), _attempt_all(collector))
-        kept = collector.statistics.points_lost == 0
-        if storage is not None:
-            kept = await spool.drain(DRAIN_WITHIN) and kept
-        return CollectReport(points, attempts, kept, by_server=storage is None)
+        kept, waiting = collector.statistics.points_lost == 0, ""
+        if storage is not None and not await spool.drain(DRAIN_WITHIN):
+            waiting = (await spool.refresh()).trouble or "the store takes them too slowly"
+        return CollectReport(points, attempts, kept, by_server=storage is None, waiting=waiting)
 
 
 async def _sample_host(collector: Collector, host: str, settings: Settings) -> int:

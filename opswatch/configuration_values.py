@@ -139,6 +139,7 @@ def server_url_of(value: Any) -> str:
     text = text_of(value, what="a URL")
     if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#@]*)?", text):
         raise BadValue(f"{quoted(text)} is not a URL of a server", "write http://host:port, without credentials")
+    _check_host(text, _split(text))
     return text.rstrip("/")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from opswatch.configuration import Configuration, HttpProbe
+from opswatch.configuration import Configuration, HttpProbe, InfluxDb
 from opswatch.environment import Environment
 from opswatch.yaml_document import Document, Path
 from telemetry.times import format_duration
@@ -28,10 +28,15 @@ def warnings_of(
 def _overruled(
     configuration: Configuration, document: Document, written: frozenset[str], environment: Environment
 ) -> Iterator[str]:
+    influx, in_storage = configuration.storage.influxdb or InfluxDb(), ("storage", "influxdb")
     pairs = (
         ("OPSWATCH_LISTEN", ("listen",), configuration.listen, environment.opswatch_listen),
         ("OPSWATCH_DATA_DIR", ("data_dir",), configuration.data_dir, environment.opswatch_data_dir),
         ("OPSWATCH_STORAGE", ("storage", "kind"), configuration.storage.kind, environment.opswatch_storage),
+        ("INFLUXDB_V2_URL", (*in_storage, "url"), influx.url, environment.influxdb_v2_url),
+        ("INFLUXDB_V2_ORG", (*in_storage, "org"), influx.org, environment.influxdb_v2_org),
+        ("INFLUXDB_V2_TOKEN", (*in_storage, "token_file"), influx.token_file, None),  # or what its file holds
+        ("INFLUXDB_V2_SSL_CA_CERT", (*in_storage, "ca_file"), influx.ca_file, environment.influxdb_v2_ssl_ca_cert),
         ("METRICS_INTERVAL_SECONDS", ("host", "interval"), configuration.host.interval, environment.metrics_interval),
         (
             "HEALTH_CHECK_INTERVAL_SECONDS",

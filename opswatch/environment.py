@@ -67,6 +67,13 @@ def _webhook(value: Any) -> SecretStr:
     return SecretStr(str(value))
 
 
+def _token(value: Any) -> SecretStr:
+    text = str(value).strip()  # a secret of Kubernetes often ends with a line break
+    if not text.isprintable():
+        raise BadValue("the value is not one line of printable characters", "put the token alone there")
+    return SecretStr(text)
+
+
 def _base_path(value: Any) -> str:
     text = str(value).rstrip("/")
     if text and not text.startswith("/"):
@@ -112,7 +119,7 @@ class Environment(BaseModel):
     influxdb_v2_org: str | None = Field(
         default=None, alias="INFLUXDB_V2_ORG", description="Name of the organisation in InfluxDB."
     )
-    influxdb_v2_token: SecretStr | None = Field(
+    influxdb_v2_token: Annotated[SecretStr, BeforeValidator(_token)] | None = Field(
         default=None,
         alias="INFLUXDB_V2_TOKEN",
         description="Token that may read and write the buckets. A file may be given a new one without a restart.",

@@ -47,7 +47,6 @@ async def serve(settings: Settings) -> None:
             logger.info("started", extra={"url": running.url, "services": len(settings.services)})
             await stop.wait()
             logger.info("stopping")
-            _end_at_the_latest()
     _end_undisturbed()
 
 
@@ -77,6 +76,7 @@ def _handle_signals(stop: asyncio.Event) -> None:
         if not stop.is_set():
             asked_at = loop.time()
             stop.set()
+            _end_at_the_latest()  # also a start that waits for a store that does not answer
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_to_stop)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from telemetry.points import Point
@@ -44,6 +44,7 @@ from tests.oracle import stored
 
 T = TypeVar("T")
 CASES = 2_000
+SEED = 6
 SECOND = 10**9
 DAY = 86_400 * SECOND
 FIRST_DAY = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) * SECOND
@@ -222,10 +223,11 @@ def listed_values(count: int) -> list[tuple[Case, ValuesOf, str, bool]]:
 def _drawn(strategy: st.SearchStrategy[T], count: int) -> list[T]:
     found: list[T] = []
 
+    # A seed of our own: what hypothesis makes of a function's text would be other cases after a change of a word.
+    @seed(SEED)
     @settings(
         max_examples=count,
         deadline=None,
-        derandomize=True,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

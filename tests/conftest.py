@@ -1,5 +1,6 @@
 """What every test may use: a real InfluxDB where there is one, and what the run says where there is none."""
 
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -18,13 +19,17 @@ def influx() -> Iterator[server.InfluxServer]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not proved, as the last lines of the run."""
-    skipped = [report for report in terminalreporter.getreports("skipped") if server.NOT_HERE in str(report.longrepr)]
+    """What was not proved, and why, as the last lines of the run before the failures and the count."""
+    skipped: dict[str, Counter[str]] = defaultdict(Counter)
+    for report in terminalreporter.getreports("skipped"):
+        reason = str(report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr)
+        skipped[reason.removeprefix("Skipped: ")][report.nodeid.split("::")[0]] += 1
     if skipped:
-        terminalreporter.section("NOT PROVED ON A REAL INFLUXDB", sep="!", red=True)
-        terminalreporter.line(f"{len(skipped)} tests were skipped: {server.NOT_HERE}")
-        for name in sorted({report.nodeid.split("::")[0] for report in skipped}):
-            terminalreporter.line(f"  {name}")
+        terminalreporter.section("NOT PROVED HERE", sep="!", red=True)
+    for reason, files in skipped.items():
+        terminalreporter.line(f"{files.total()} tests were skipped: {reason}")
+        for name, count in sorted(files.items()):
+            terminalreporter.line(f"  {name}: {count}")
 
 
 @pytest.hookimpl(wrapper=True)

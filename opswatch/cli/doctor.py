@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +32,7 @@ def doctor(
     """
     from opswatch.examination import examine
 
+    logging.getLogger().addHandler(logging.NullHandler())  # what is wrong is a finding, and said once
     findings = asyncio.run(examine(config, quick=quick))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))

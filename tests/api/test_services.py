@@ -99,7 +99,7 @@ async def test_an_unknown_service_is_404_with_the_near_miss(world: World) -> Non
     assert "did you mean checkout?" in message
 
 
-async def test_a_store_in_trouble_hides_no_state(tmp_path: Path) -> None:
+async def test_a_store_in_trouble_hides_no_state(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Who is down stands in memory; only the uptime is not known then."""
     async with running(tmp_path, reader=Failing(StoreUnavailable("no space"))) as world:
         world.catalog.known = (service("checkout", probe(state=State.DOWN, since=NOW - timedelta(hours=1))),)
@@ -108,3 +108,4 @@ async def test_a_store_in_trouble_hides_no_state(tmp_path: Path) -> None:
 
     assert answer.status == 200
     assert (found["status"], found["uptime_24h"]) == ("down", None)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]  # a page asks every second

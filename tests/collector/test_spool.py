@@ -281,6 +281,21 @@ async def test_what_waits_from_before_a_restart_does_not_win_over_what_is_writte
     assert [found[value(0, second).time] for second in range(3)] == [1, 2, 1]
 
 
+async def test_halves_do_not_win_over_what_was_written_after_the_whole(tmp_path: Path) -> None:
+    """They keep the place of the batch that was halved, also where they wait in the file once more."""
+    whole, another_day, newer = [value(1, 0), value(1, 1)], [value(1, 86_400)], [value(2, 1)]
+    leave(tmp_path, whole, another_day, newer)
+    answers = [WriteOutcome(WriteStatus.SPLIT, "too large"), LATER]
+    destination = Destination(lambda points: answers.pop(0) if answers else WRITTEN)
+    async with spooling(tmp_path, destination, hurried_clock()) as spool:
+        assert await spool.drain(TEN_SECONDS)
+
+    assert {time: one for time, one in finally_stored(destination).items() if time < START + 2 * SECOND} == {
+        START: 1,
+        START + SECOND: 2,
+    }
+
+
 async def test_a_slow_store_does_not_fill_the_memory(tmp_path: Path) -> None:
     """Only so many batches wait in memory; the others are read back from the file."""
     gate = asyncio.Event()
@@ -440,6 +455,24 @@ async def test_g7_a_point_that_a_store_stumbles_over_for_ever_does_not_block(
         assert quarantined(tmp_path).count('"bad"') == 1
 
 
+@pytest.mark.parametrize("status", [WriteStatus.RETRY, WriteStatus.PAUSE])
+async def test_g7_live_points_get_past_a_batch_that_is_never_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: WriteStatus
+) -> None:
+    """However seldom they come beside the time that a store is left alone, and from the first such wait on."""
+    monkeypatch.setattr("collector.spool_lane._PAUSE", 1.0)
+    monkeypatch.setattr("collector.spool_lane.backoff_seconds", lambda *_: 1.0)
+    bad = load(2, "bad")
+    leave(tmp_path, [load(1), bad, load(3)])
+    destination = Stumbling(bad, WriteOutcome(status, "not this"))
+    async with spooling(tmp_path, destination, REAL_CLOCK) as spool:
+        while not spool.statistics.trouble:
+            await asyncio.sleep(0.01)
+        assert await spool.write([load(100)]) == WRITTEN
+
+        await destination.until(lambda: load(100) in destination.points, seconds=3)
+
+
 async def test_a_store_that_fails_at_everything_puts_nothing_into_quarantine(tmp_path: Path) -> None:
     """A defect of the whole destination is an outage, however often it happens: no batch is blamed for it."""
     destination = Stumbling(load(0), RuntimeError("a defect"))
@@ -455,7 +488,9 @@ async def test_a_broken_row_goes_to_quarantine_and_blocks_nothing(tmp_path: Path
     """Flipped bits in one row are found by its checksum; its neighbours are delivered."""
     leave(tmp_path, [load(0)], [load(1)], [load(2)])
     with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as connection, connection:
-        connection.execute("UPDATE batch SET payload = x'5b5d' WHERE id = 2")
+        connection.execute(
+            "UPDATE batch SET payload = x'5b5d' WHERE id = (SELECT id FROM batch ORDER BY id LIMIT 1 OFFSET 1)"
+        )
     destination = Destination()
     async with spooling(tmp_path, destination) as spool:
         assert await spool.drain(TEN_SECONDS)

@@ -130,6 +130,46 @@ def test_the_numbers_of_a_new_file_go_on(tmp_path: Path) -> None:
     file.close()
 
 
+def test_what_is_put_in_the_place_of_a_row_stays_there(tmp_path: Path) -> None:
+    """Halved down to single points, 5,000 of them; rows behind it stay behind it, and no number comes twice."""
+    file = SpoolFile.open(tmp_path / "spool.sqlite", "stamp")
+    points = [load(second / 10) for second in range(5_000)]
+    (whole,) = file.insert(pack(points)[0], START, ())
+    file.insert(pack([load(86_400)])[0], START, ())
+    waiting, single, numbers = [whole], [], {whole.first}
+    while waiting:
+        batch = waiting.pop()
+        middle = len(batch.points) // 2
+        if not middle:
+            single.append(batch)
+            continue
+        halves = file.replace(batch, [*pack(batch.points[:middle])[0], *pack(batch.points[middle:])[0]])
+        assert numbers.isdisjoint(half.first for half in halves)
+        numbers.update(half.first for half in halves)
+        waiting += reversed(halves)
+
+    oldest = file.oldest(())
+    assert isinstance(oldest, StoredBatch)
+    assert list(oldest.points) == points
+    assert [one.first for one in single] == list(oldest.identifiers)
+    file.close()
+
+
+def test_a_row_of_an_earlier_version_has_no_room_for_halves_behind_it(tmp_path: Path) -> None:
+    """Its numbers are one after the other; then halves come last."""
+    file = SpoolFile.open(tmp_path / "spool.sqlite", "stamp")
+    first, _ = (file.insert(pack([load(second), load(second + 1)])[0], START, ())[0] for second in (0, 10))
+    with file._connection as connection:
+        connection.execute("UPDATE batch SET id = ? WHERE id > ?", (first.first + 1, first.first))
+    halves = file.replace(first, [pack([one])[0][0] for one in first.points])
+
+    oldest = file.oldest(())
+    assert isinstance(oldest, StoredBatch)
+    assert oldest.points == (load(10), load(11), load(0), load(1))
+    assert [half.first for half in halves] == list(oldest.identifiers[1:])
+    file.close()
+
+
 def test_a_file_of_another_program_is_set_aside(tmp_path: Path) -> None:
     """A good SQLite file that is no spool of ours is not written into, and not lost."""
     path = tmp_path / "spool.sqlite"

@@ -1,7 +1,7 @@
 """Pages over a real store: what is shown is what was measured."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +12,15 @@ import pytest
 from dashboards.boards import build_page
 from dashboards.panels import parse_config
 from dashboards.time_range import parse_range
-from dashboards.views import ChartView, StatView
+from dashboards.views import ChartView, ProbesView, ServicesView, StatView
 from embedded.store import EmbeddedOptions, EmbeddedStore
+from telemetry.errors import StoreUnavailable
+from telemetry.health import State
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
-from telemetry.ports import WriteStatus
+from telemetry.ports import DEFAULT_DEADLINE, WriteStatus
 from telemetry.schema import MeasurementClass
+from telemetry.series import SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
 from tests.dashboards.test_panels import SHIPPED
 from tests.dashboards.test_render import context, html, service
 
@@ -119,3 +122,32 @@ async def test_panels_of_two_sections_are_not_mixed_up_by_a_renewal() -> None:
 
     assert len(names) == len(set(names))
     assert sum(name.startswith("stat-") for name in names) == 3
+
+
+class Away:
+    """A store that cannot be asked."""
+
+    async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
+        raise StoreUnavailable("InfluxDB at http://influxdb:8086 cannot be reached")
+
+    def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
+        raise StoreUnavailable("InfluxDB at http://influxdb:8086 cannot be reached")
+
+    async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
+        raise StoreUnavailable("InfluxDB at http://influxdb:8086 cannot be reached")
+
+
+@pytest.mark.parametrize(("name", "subject"), [("overview", ""), ("service", "pay")])
+async def test_which_service_is_down_is_shown_without_the_store(name: str, subject: str) -> None:
+    """Its state is known without it; "2 down" and no name is nothing that anybody can go by at 3 a.m."""
+    dashboard = parse_config(SHIPPED, "x", BUILT_IN).dashboard(name)
+    assert dashboard is not None
+    services = (service("pay", State.DOWN), service("search", State.UP))
+    board = replace(context(), reader=Away(), services=services, subject=subject)
+    page = await build_page(dashboard, board)
+    shown = await html(name, board)
+
+    assert ">pay<" in shown
+    assert "down" in shown
+    assert any(isinstance(one, ServicesView | ProbesView) for section in page.sections for one in section.panels)
+    assert page.troubles == ("InfluxDB at http://influxdb:8086 cannot be reached",)

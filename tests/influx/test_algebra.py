@@ -14,7 +14,7 @@ from influx.settings import InfluxSettings
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.schema import MeasurementClass
-from telemetry.series import Function
+from telemetry.series import Function, Raw, SeriesQuery, SeriesSamples
 from tests.algebra_cases import (
     CASES,
     day_of,
@@ -106,3 +106,22 @@ def test_values_are_those_of_series_with_a_sample_in_the_range(world: World) -> 
         asked = values_query_of(case, day, of, tag, named=named)
 
         assert world.runner.run(world.reader.values(asked)) == values_of(points, asked), asked
+
+
+def test_slices_make_up_what_is_read_at_once(world: World) -> None:
+    """Of every case that asks for samples: tag set by tag set, oldest first, up to each series' limit."""
+    tried = 0
+    for number, case in enumerate(listed(CASES)[:FEW]):
+        if not isinstance(case.shape, Raw):
+            continue
+        day = day_of(number)
+        points = samples(case, day)
+        world.write(points)
+        asked = query_of(case, day)
+
+        async def slices(asked: SeriesQuery = asked) -> list[SeriesSamples]:
+            return [one async for part in world.reader.stream(asked) for one in part]
+
+        assert plain(world.runner.run(slices())) == plain(evaluate(points, asked)), case
+        tried += 1
+    assert tried > 20

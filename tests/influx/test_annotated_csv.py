@@ -147,13 +147,13 @@ def test_an_error_in_the_middle_is_an_error() -> None:
     for content in (HEAD + ROW + said, HEAD + ROW * 3 + said[2:], HEAD + b"\r\n#datatype,string,string\r\n" + said[2:]):
         parser = AnnotatedCsvParser()
         with pytest.raises(ErrorTable, match="memory allocation limit reached: limit 1 bytes"):
-            parser.feed(content)
+            list(parser.feed(content))
 
 
 def test_an_error_without_words_is_an_error() -> None:
     """Also when the answer ends before its reason."""
     parser = AnnotatedCsvParser()
-    parser.feed(HEAD + ROW + b"\r\n,error,reference\r\n")
+    list(parser.feed(HEAD + ROW + b"\r\n,error,reference\r\n"))
     with pytest.raises(ErrorTable):
         parser.close()
 
@@ -196,11 +196,11 @@ def test_garbage_is_named(content: bytes, words: str) -> None:
 def test_a_record_is_not_kept_for_ever() -> None:
     """A quotation mark that nobody closes cannot fill the memory."""
     parser = AnnotatedCsvParser()
-    parser.feed(HEAD + b',_result,0,2026-01-01T00:00:00Z,7,"')
+    list(parser.feed(HEAD + b',_result,0,2026-01-01T00:00:00Z,7,"'))
     for _ in range(MAX_RECORD_BYTES // 65_536 - 1):
-        parser.feed(b"x\n" * 32_768)
+        list(parser.feed(b"x\n" * 32_768))
     with pytest.raises(GarbledAnswer, match="longer than"):
-        parser.feed(b"x\n" * 32_768)
+        list(parser.feed(b"x\n" * 32_768))
 
 
 @given(times=st.lists(st.integers(-(2**63) + 2**47, 2**63 - 2**47), max_size=20))

@@ -10,11 +10,11 @@ from influx.connection import InfluxConnection
 from influx.encoder import Encoder
 from influx.reader import InfluxReader
 from influx.settings import InfluxSettings
-from telemetry.errors import StoreUnavailable
+from telemetry.errors import QueryTooLarge, StoreUnavailable
 from telemetry.histogram import bucket_field, quantile
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
-from telemetry.schema import EARLIEST, LATEST, Registry
+from telemetry.schema import EARLIEST, LATEST, MeasurementClass, Registry
 from telemetry.series import (
     AllOf,
     Coverage,
@@ -224,6 +224,27 @@ async def test_windows_of_any_length_at_any_time(
     assert plain(answer) == plain(evaluate(points, asked))
 
 
+WHOLE = {Function.MIN, Function.MAX, Function.SUM, Function.COUNT, Function.FIRST, Function.LAST, Function.INCREASE}
+
+
+async def test_answers_have_the_types_of_the_registry(world: World) -> None:
+    """Whole numbers stay whole but for means and rates; InfluxDB writes 7.0 as 7, and it is a float all the same."""
+    points = [Point.of("net", {"host": "a"}, {"bytes_recv": 7 * n}, START + n * SECOND) for n in range(4)]
+    points += [Point.of("cpu", {"host": "a"}, {"usage_idle": 7.0 * n}, START + n * SECOND) for n in range(4)]
+    await world.write(points)
+    for measurement, kind in (("net", int), ("cpu", float)):
+        for shape in (Raw(), Latest(), Quantile(HOUR, (0.5,)), Quantile(SECOND, (0.5,))):
+            asked = SeriesQuery(measurement, (), START, START + 4 * SECOND, shape)
+            (one,) = (await world.reader.read(asked)).series
+            assert {type(value) for value in one.values} == {kind}
+        for step in (SECOND, HOUR):  # many windows, and one
+            asked = SeriesQuery(measurement, (), START, START + 4 * SECOND, Window(step, tuple(Function)))
+            for one in (await world.reader.read(asked)).series:
+                assert one.function is not None
+                wanted = int if one.function is Function.COUNT or (kind is int and one.function in WHOLE) else float
+                assert {type(value) for value in one.values} - {type(None)} == {wanted}, one
+
+
 async def test_values_over_all_buckets(world: World) -> None:
     """What OpsWatch counts of itself is in another bucket; a question without a measurement means it too."""
     points = [
@@ -272,3 +293,54 @@ async def test_a_reader_without_rights_is_told_what_to_do(influx: InfluxServer) 
         async with InfluxConnection.opened(wrong) as connection:
             with pytest.raises(StoreUnavailable, match=words):
                 await InfluxReader(connection, BUILT_IN).read(asked)
+
+
+async def write_at_once(world: World, points: list[Point]) -> None:
+    """Thousands of them, of the class metrics."""
+    body = "\n".join(Encoder(world.registry).encode(points).lines).encode()
+    answer = await world.connection.write(world.settings.bucket(MeasurementClass.METRICS), body, is_gzip=False)
+    assert answer.status == 204, answer.text
+
+
+@pytest.mark.parametrize("number", [2**50, 2**53, -(2**53) + 12_345])
+async def test_integers_whose_sum_does_not_fit_64_bits(world: World, number: int) -> None:
+    """A filesystem of a petabyte, looked at every ten seconds, has a mean over a day; InfluxDB adds up in 64 bits."""
+    tags, count = {"host": f"h{number}", "path": "/"}, 8_640
+    few = [Point.of("disk", tags, {"used": number, "total": 7}, START + n * 10 * SECOND) for n in range(count)]
+    few[-1] = Point.of("disk", tags, {"used": number - 12_345, "total": 7}, few[-1].time)
+    await write_at_once(world, few)
+    exact = number * (count - 1) + number - 12_345
+    where = Equals("host", f"h{number}")
+    for shape in (
+        Window(24 * HOUR, (Function.MEAN, Function.SUM)),
+        Window.whole(START, START + 24 * HOUR, Function.SUM, Function.MEAN, Function.MAX),
+    ):
+        query = SeriesQuery("disk", ("used", "total"), START, START + 24 * HOUR, shape, where)
+        found = {(one.series.field, one.function): one.values[0] for one in (await world.reader.read(query)).series}
+        assert found["used", Function.SUM] == exact
+        assert found["used", Function.MEAN] == pytest.approx(exact / count, rel=1e-12)
+        assert (found["total", Function.SUM], found["total", Function.MEAN]) == (7 * count, 7)
+        assert len(found) == 2 * len(shape.functions)
+
+
+async def test_integers_that_nobody_can_add_up_are_said_to_be_so(world: World) -> None:
+    """Rather than a number that is wrong by 2^64."""
+    points = [Point.of("disk", {"host": "wild"}, {"used": 2**53 * (n % 2)}, START + n * SECOND) for n in range(2_048)]
+    await write_at_once(world, points)
+    query = SeriesQuery("disk", ("used",), START, START + HOUR, Window(HOUR, (Function.SUM,)), Equals("host", "wild"))
+    with pytest.raises(QueryTooLarge, match="ask for shorter windows"):
+        await world.reader.read(query)
+    shorter = replace(query, shape=Window(60 * SECOND, (Function.SUM,)))
+    (one,) = (await world.reader.read(shorter)).series
+    assert one.values[0] == 30 * 2**53
+
+
+async def test_an_empty_pattern_is_found_in_every_value(world: World) -> None:
+    """InfluxDB takes none; of a series without the tag it is not found in."""
+    points = [Point.of("disk", {"host": "empty", **tags}, {"used": 1}, START) for tags in ({}, {"path": "/"})]
+    await world.write(points)
+    host = Equals("host", "empty")
+    for where, found in ((Matches("path", ""), [1]), (Not(Matches("path", "")), [0])):
+        query = SeriesQuery("disk", ("used",), START, START + 1, Raw(), AllOf((host, where)))
+        answer = await world.reader.read(query)
+        assert [one.series.tags for one in answer.series] == [points[number].tags for number in found]

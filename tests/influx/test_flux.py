@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from influx.answers import Asked, answer_of
-from influx.flux import Selection, counts_query, latest_query, samples_query, values_query, windows_query
+from influx.flux import Selection, latest_query, samples_query, values_query, windows_query
 from influx.parameters import Duration, FluxQuery, Instant, Parameter, Pattern, extern
 from influx.predicates import literal
 from influx.values import ValuesAnswer
@@ -94,7 +94,8 @@ def queries_of(seed: int) -> list[FluxQuery]:
     values = ValuesQuery(of, start, start + HOUR, "", tag if of is ValuesOf.TAG else "", where)
     made += ValuesAnswer(values, BUILT_IN).questions({"b": ["cpu", "net"], "c": ["alert"]})
     selection = Selection("b", ("net",), fields, START, START + HOUR, where)
-    made += [one for one in (counts_query(selection), latest_query(selection), samples_query(selection, 3)) if one]
+    counts = windows_query(selection, range(START, START + HOUR, SECOND), (Function.COUNT,))
+    made += [one for one in (counts, latest_query(selection), samples_query(selection, 3)) if one]
     return made
 
 

@@ -8,7 +8,7 @@ import pytest
 from influx.answers import Asked, answer_of
 from influx.asking import FluxAsker
 from influx.connection import InfluxConnection
-from influx.flux import Selection, counts_query
+from influx.flux import Selection, windows_query
 from influx.parameters import FluxQuery
 from influx.settings import InfluxSettings
 from influx.values import ValuesAnswer
@@ -105,11 +105,12 @@ async def test_windows_are_made_by_the_storage(world: World, function: Function,
 
 @pytest.mark.parametrize("function", PUSHED_FUNCTIONS)
 async def test_one_window_over_the_range_is_made_by_the_storage(world: World, function: Function) -> None:
-    """Whenever it begins."""
+    """Whenever it begins; of integers that are added up over long, their least, greatest and number as well."""
     shape = Window.whole(START + 1, START + HOUR, function)
     asked = SeriesQuery("net", (), START + 1, START + HOUR, shape)
+    reads = 4 if function in {Function.MEAN, Function.SUM} else 1
 
-    assert await world.operators_of(asked) == ["ReadWindowAggregate"]
+    assert await world.operators_of(asked) == ["ReadWindowAggregate"] * reads
 
 
 async def test_many_functions_are_many_reads_and_nothing_else(world: World) -> None:
@@ -189,9 +190,14 @@ async def test_values_are_told_by_one_sample_of_each_series(world: World, where:
 
 
 async def test_samples_are_counted_without_being_read(world: World) -> None:
-    """What a stream asks first."""
-    bucket = world.settings.bucket(MeasurementClass.METRICS)
-    flux = counts_query(Selection(bucket, ("net",), ("bytes_recv",), START, START + HOUR, Exists("host")))
-    assert flux is not None
-
-    assert await world.operators(flux) == ["ReadWindowAggregate"]
+    """What a stream asks first, of a whole range and of its parts."""
+    selection = Selection(
+        world.settings.bucket(MeasurementClass.METRICS), ("net",), ("bytes_recv",), START, START + HOUR
+    )
+    for axis, operator in (
+        (range(START, START + HOUR, HOUR), "ReadWindowAggregate"),
+        (range(START, START + HOUR, 7 * SECOND), "ReadWindowAggregateByTime"),
+    ):
+        flux = windows_query(replace(selection, where=Exists("host")), axis, (Function.COUNT,))
+        assert flux is not None
+        assert await world.operators(flux) == [operator]

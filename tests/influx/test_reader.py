@@ -34,7 +34,7 @@ from telemetry.series import (
 )
 from tests.influx import server
 from tests.influx.server import InfluxServer
-from tests.influx.stub import HANG, HTML, QUERY, RESET, UNAUTHORIZED, Half, Reply, Stub, error, stub_server
+from tests.influx.stub import HANG, HTML, PING, QUERY, RESET, UNAUTHORIZED, Half, Reply, Stub, error, stub_server
 
 SECOND, HOUR = 10**9, 3_600 * 10**9
 START = 1_767_225_600 * SECOND
@@ -56,6 +56,30 @@ def failing_after_rows(reason: str) -> Reply:
 async def reading(stub: Stub, kept_since: KeptSince = lambda _: None) -> AsyncIterator[InfluxReader]:
     async with InfluxConnection.opened(stub.settings()) as connection:
         yield InfluxReader(connection, BUILT_IN, kept_since)
+
+
+async def test_a_server_that_hangs_is_given_up_long_before_the_deadline() -> None:
+    """The page Status is read when something hangs: it must not hang too, nor every one of its panels in turn."""
+    async with stub_server() as stub, reading(stub) as reader:
+        stub.script(QUERY, [HANG])
+        stub.script(PING, [HANG])
+        async with asyncio.timeout(10):
+            with pytest.raises(StoreUnavailable, match=f"{stub.url} does not answer, not even a ping"):
+                await reader.read(LATEST)
+        asked = len(stub.requests)
+        async with asyncio.timeout(1):
+            with pytest.raises(StoreUnavailable, match="not even a ping"):
+                await reader.values(ValuesQuery(ValuesOf.MEASUREMENT, start=START, stop=START + HOUR))
+        assert len(stub.requests) == asked
+
+
+async def test_a_server_that_works_long_is_waited_for() -> None:
+    """It says that it is there meanwhile; so the deadline is what ends it."""
+    async with stub_server() as stub, reading(stub) as reader:
+        stub.script(QUERY, [HANG])
+        with pytest.raises(QueryTimedOut):
+            await reader.read(LATEST, timedelta(seconds=5))
+        assert len(stub.of(PING)) == 1
 
 
 @pytest.mark.parametrize(
@@ -121,10 +145,10 @@ async def test_a_full_queue_is_not_waited_for_beyond_the_deadline() -> None:
     """And the waits grow, so that a full server is not asked all the time."""
     async with stub_server() as stub, reading(stub) as reader:
         stub.script(QUERY, [FULL])
-        with pytest.raises(QueryTimedOut, match="stopped after 1s"):
-            await reader.read(LATEST, timedelta(seconds=1))
+        with pytest.raises(QueryTimedOut, match="after 3s"):
+            await reader.read(LATEST, timedelta(seconds=3))
 
-        assert 2 < len(stub.requests) < 12
+        assert 2 < len(stub.requests) < 16
 
 
 async def test_silence_ends_with_the_deadline() -> None:
@@ -179,6 +203,23 @@ async def test_windows_of_too_many_series_are_not_held() -> None:
             await reader.read(replace(LATEST, shape=shape))
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        ",mean,0,2026-01-01T00:00:00Z,7,bytes_recv,a\r\n",
+        ",count,0,2026-01-01T01:00:00Z,7,bytes_recv,a\r\n",
+        ",count,0,2025-12-31T23:59:59Z,7,bytes_recv,a\r\n",
+        ",count,0,2026-01-01T00:00:00Z,x,bytes_recv,a\r\n",
+    ],
+)
+async def test_windows_that_nobody_asked_for_are_an_error(row: str) -> None:
+    """Another function, before or behind the range, and no number: not a value somewhere else, and no traceback."""
+    async with stub_server() as stub, reading(stub) as reader:
+        stub.script(QUERY, [Reply(200, (HEAD + row).encode(), CSV)])
+        with pytest.raises(StoreUnavailable, match="sent an answer that is none"):
+            await reader.read(replace(LATEST, shape=Coverage(60 * SECOND)))
+
+
 async def test_the_loop_goes_on_while_a_large_answer_is_read() -> None:
     """A second of parsing is done in bites; pages and probes are not held up."""
     rows = "".join(f",_result,{n},2026-01-01T00:00:00Z,7,bytes_recv,h{n}\r\n" for n in range(19_000))
@@ -186,13 +227,15 @@ async def test_the_loop_goes_on_while_a_large_answer_is_read() -> None:
     async with stub_server() as stub, reading(stub) as reader:
         stub.script(QUERY, [many])
         question = asyncio.create_task(reader.read(replace(LATEST, shape=Raw(1_000_000))))
-        longest, last = 0.0, time.monotonic()
+        # Of the loop's own CPU time, and as a share of it: other work on this machine makes both longer.
+        longest, first = 0.0, time.thread_time()
+        last = first
         while not question.done():
             await asyncio.sleep(0.001)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            longest, last = max(longest, time.thread_time() - last), time.thread_time()
 
         assert sum(len(one.times) for one in (await question).series) == 519_000
-        assert longest < 0.5
+        assert longest < (last - first) / 4
 
 
 async def test_what_nobody_knows_is_not_asked() -> None:
@@ -258,13 +301,15 @@ async def test_what_others_wrote_in_other_types_comes_in_the_registrys() -> None
         "#datatype,string,long,dateTime:RFC3339,string,string,string\r\n,result,table,_time,_value,_field,host\r\n"
         ",_result,3,2026-01-01T00:00:00Z,text,bytes_recv,c\r\n\r\n"
     )
-    async with stub_server() as stub, reading(stub) as reader:
-        stub.script(QUERY, [Reply(200, answer.encode(), CSV)])
-        found = {one.series.tags[0][1]: list(one.values) for one in (await reader.read(LATEST)).series}
+    for name, shape in (("_result", Latest()), ("sum", Window.whole(START, START + HOUR, Function.SUM))):
+        async with stub_server() as stub, reading(stub) as reader:
+            stub.script(QUERY, [Reply(200, answer.replace("_result", name).encode(), CSV)])
+            series = (await reader.read(replace(LATEST, shape=shape))).series
+            found = {(one.series.tags[0][1], one.series.field): list(one.values) for one in series}
 
-        assert [(type(value), value) for value in found["a"]] in ([(int, 7)], [(float, 3.0)])
-        assert found["b"] == [None]
-        assert "c" not in found
+        assert found == {("a", "bytes_recv"): [7], ("b", "bytes_recv"): [None], ("a", "speed"): [3.0]}
+        assert isinstance(found["a", "bytes_recv"][0], int)
+        assert isinstance(found["a", "speed"][0], float)
 
 
 async def write(connection: InfluxConnection, bucket: str, lines: list[str]) -> None:
@@ -301,13 +346,19 @@ async def test_the_limits_of_a_real_server(narrow: InfluxServer) -> None:
         every = await asyncio.gather(*(reader.read(asked) for reader in readers * 10))
 
         assert {len(result.series) for result in every} == {20}
-        # Nothing of ours takes much memory there; sorting everything does: before the first row, and behind many.
+        # Nothing of ours takes much memory there; sorting everything does.
         source = f'from(bucket: "{bucket}") |> range(start: 0)'
+        with pytest.raises(QueryTooLarge, match="memory allocation limit reached"):
+            await FluxAsker(one).ask(FluxQuery(f"{source} |> group() |> sort()", {}), lambda rows: None)
+        # Behind many rows, in the middle of a 200; the server does both at once, and fails now and then too early.
+        both = FluxQuery(f'{source} |> yield(name: "a") {source} |> group() |> sort() |> sort(desc: true)', {})
         rows: list[int] = []
-        for text in (f"{source} |> group() |> sort()", f'{source} |> yield(name: "a") {source} |> group() |> sort()'):
+        for _ in range(30):
             with pytest.raises(QueryTooLarge, match="memory allocation limit reached"):
-                await FluxAsker(one).ask(FluxQuery(text, {}), lambda some: rows.append(len(some)))
-        assert sum(rows) > 1_000
+                await FluxAsker(one).ask(both, lambda some: rows.append(len(some)))
+            if rows:
+                break
+        assert rows
 
 
 def executing(url: str) -> float:

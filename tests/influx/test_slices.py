@@ -132,7 +132,7 @@ async def test_a_stream_can_be_left(reader: InfluxReader) -> None:
 async def test_a_stream_that_breaks_off_says_so() -> None:
     """Also in the middle, when slices have been given out already."""
     head = "#datatype,string,long,long,string,string\r\n,result,table,_value,_field,host\r\n"
-    counts = head + "".join(f",_result,{n},{SLICE_ROWS - 1},bytes_recv,h{n}\r\n" for n in range(3))
+    counts = head + "".join(f",count,{n},{SLICE_ROWS - 1},bytes_recv,h{n}\r\n" for n in range(3))
     rows = "#datatype,string,long,dateTime:RFC3339,long,string,string\r\n,result,table,_time,_value,_field,host\r\n"
     rows += ",_result,0,2026-01-01T00:00:00Z,7,bytes_recv,h0\r\n"
     csv = {"Content-Type": "text/csv"}

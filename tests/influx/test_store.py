@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from pydantic import SecretStr
 
 from influx.settings import InfluxSettings
 from influx.store import InfluxStore
+from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.ports import WriteStatus
@@ -20,7 +22,7 @@ from telemetry.series import Latest, Raw, SeriesQuery
 from telemetry.times import from_datetime
 from tests.collector.doubles import REAL_CLOCK
 from tests.influx.server import InfluxServer
-from tests.influx.stub import PING, QUERY, Reply, stub_server, table
+from tests.influx.stub import PING, QUERY, RESET, TAKEN, Reply, Stub, stub_server, table
 
 DAY = 86_400
 FOR_EVER = Retention(*[timedelta(hours=1)] * 5)
@@ -32,6 +34,28 @@ async def opened(
 ) -> AsyncIterator[InfluxStore]:
     async with InfluxStore.opened(settings, retention, registry, REAL_CLOCK, "here") as store:
         yield store
+
+
+@asynccontextmanager
+async def slowed(stub: Stub, seconds: float) -> AsyncIterator[str]:
+    """The address of something between us and the stub that holds every request back for a while."""
+    host, port = stub.url.removeprefix("http://").split(":")
+
+    async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hold: float) -> None:
+        while piece := await reader.read(65_536):
+            await asyncio.sleep(hold)  # this is what it is there for
+            writer.write(piece)
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_stub, to_stub = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(hand_on(reader, to_stub, seconds), hand_on(from_stub, writer, 0.0))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
 
 
 def load(host: str, seconds_ago: int = 0) -> Point:
@@ -164,5 +188,51 @@ async def test_a_server_that_accepts_and_says_nothing_delays_a_start_for_seconds
     """A16: nobody waits at 3 a.m. for a start that waits for its store."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = InfluxSettings(f"http://127.0.0.1:{silent.getsockname()[1]}", "ops", SecretStr("t"))
-        async with asyncio.timeout(30), opened(settings) as store:
-            assert store.version == ""
+        async with asyncio.timeout(15), opened(settings) as store:
+            (note,) = store.notes
+            # Whom nothing will come of is not waited for once more, and nobody is told that all is well meanwhile.
+            sets = await store.tag_sets()
+            outcome = await store.write([load("a")])
+            with pytest.raises(StoreUnavailable, match="does not answer"):
+                await store.read(SeriesQuery("system", (), 0, 10**9, Latest()))
+
+    assert settings.url in note
+    assert "did not answer what it was asked within 10s" in note
+    assert store.faults == (note,)
+    assert sets == ()
+    assert (outcome.status, outcome.message) == (WriteStatus.RETRY, note)
+
+
+async def test_a_slow_server_is_none_that_says_nothing() -> None:
+    """A second for each answer: it is opened well within the time that a start has, and without a note."""
+    async with stub_server() as stub:
+        stub.script_points([TAKEN])
+        async with (
+            slowed(stub, 1.0) as url,
+            asyncio.timeout(10),
+            opened(replace(stub.settings(), url=url)) as store,
+        ):
+            assert store.notes == ()
+            assert store.version == "2.9.1"
+
+
+async def test_what_was_said_of_a_silence_is_over_with_the_first_write() -> None:
+    """The page would say for a minute that it cannot be reached, and one line below that it takes points."""
+    async with stub_server() as stub:
+        stub.script(PING, [RESET])
+        stub.script_points([TAKEN])
+        async with opened(stub.settings()) as store:
+            assert "cannot be reached" in store.notes[0]
+            assert (await store.write([load("a")])).status is WriteStatus.OK
+            assert store.notes == ()
+
+
+async def test_answers_to_other_questions_end_no_start() -> None:
+    """A proxy that gives every query one and the same table: neither a crash, nor taken for what is in the store."""
+    async with stub_server() as stub:
+        stub.script(QUERY, [table(("result", "table", "_value"), ("_result", "0", "7"))])
+        async with opened(stub.settings()) as store:
+            assert await store.tag_sets() == ()
+            query = SeriesQuery("system", (), 0, 10**9, Latest())
+            with pytest.raises(StoreUnavailable, match=stub.url):
+                await store.read(query)

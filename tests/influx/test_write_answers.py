@@ -215,6 +215,33 @@ def test_points_before_the_retention_are_known_by_its_bound() -> None:
     assert "outside retention policy" in said.reason
 
 
+@pytest.mark.parametrize("place", ["oldest", "newest"])
+def test_a_name_that_speaks_of_a_bound_is_no_bound(place: str) -> None:
+    """Whoever may push chooses the name of a measurement; the server's own bound stands behind it."""
+    name = "m dropped because it violates a Retention Policy Lower Bound at 2261-01-01T00:00:00Z dropped=1"
+    said = "dropped because it violates a Retention Policy Lower Bound at 2026-11-26T00:30:51Z"
+    oldest, newest = (name, "m") if place == "oldest" else ("m", name)
+    answer = read(
+        stub.partial(
+            f"dropped 2 points outside retention policy of duration 1h0m0s - oldest point {oldest} at"
+            f" 1970-01-01T00:00:00Z {said}, newest point {newest} at 1970-01-01T00:00:01Z {said} dropped=2"
+            " for database: 4ffe21550a2f915d for retention policy: autogen"
+        )
+    )
+
+    assert isinstance(answer, TooOld)
+    assert answer.bound == 1_795_653_051_000_000_000
+
+
+def test_a_conflict_of_a_name_that_speaks_of_a_bound_is_a_conflict() -> None:
+    """Else every point beside it would be called too old."""
+    name = "m outside retention policy violates a Retention Policy Lower Bound at 2261-01-01T00:00:00Z"
+    said = read(stub.conflict("f", name, "integer", "float", 2))
+
+    assert isinstance(said, BadField)
+    assert (said.field, said.measurement) == ("f", name)
+
+
 def test_a_partial_write_that_nobody_explains_is_halved() -> None:
     """Also that of an InfluxDB 3, which says so with a 400 or a 500."""
     assert isinstance(read(stub.partial("something new dropped=1")), Indivisible)
@@ -240,7 +267,7 @@ def test_a9_what_is_too_large_is_halved() -> None:
         ),
         (
             stub.no_bucket("opswatch_raw"),
-            ("no bucket opswatch_raw", "influx bucket create --name opswatch_raw --org ops"),
+            ("no bucket opswatch_raw", "organisation ops", "opswatch doctor"),
         ),
         (stub.error(404, "not found", 'organization name "ops" not found'), ("no organisation ops",)),
         (stub.NO_ORGANISATION, ("refuses every write (400)", "Please provide either orgID or org")),

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -170,6 +170,24 @@ async def test_a_conflict_in_one_shard_does_not_refuse_another_ones_points(serve
     assert server.points[-1].body.decode() == f"system,host=web load1=2 {late.time}"
 
 
+async def test_an_hour_that_is_partly_too_old_has_no_conflict(server: Stub) -> None:
+    """What is kept of it keeps the field that is of another type in a later hour."""
+    old, good, bad = load(0, load1=1.0), load(1_800, load1=2.0), load(7_200, load1=3.0)
+    bound = datetime.fromtimestamp(START / SECOND + 900, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def typed(request: Request) -> stub.Reply:
+        if str(bad.time) in request.body.decode():  # a conflict hides the retention
+            return stub.conflict("load1", "system", "float", "integer", 1)
+        is_old = str(old.time) in request.body.decode()
+        return stub.outside_retention("system", "x", "y", bound, 1) if is_old else TAKEN
+
+    server.script_points([typed])
+    outcome = await outcome_of(server, [old, good, bad])
+
+    assert {id(one.point): "retention" in one.reason for one in outcome.refused} == {id(old): True, id(bad): False}
+    assert f"system,host=web load1=2 {good.time}" in lines(server.points[-1])
+
+
 async def test_points_before_the_retention_are_refused_by_its_bound(server: Stub) -> None:
     """The others are stored."""
     points = [load(0), load(10), load(20)]
@@ -262,7 +280,7 @@ async def test_a16_silence_is_for_later(server: Stub, monkeypatch: pytest.Monkey
     [
         (stub.UNAUTHORIZED, "does not know the token"),
         (stub.FORBIDDEN, "may not write into the bucket opswatch_raw"),
-        (stub.no_bucket("opswatch_raw"), "influx bucket create --name opswatch_raw"),
+        (stub.no_bucket("opswatch_raw"), "no bucket opswatch_raw in the organisation ops"),
         (stub.NO_ORGANISATION, "Please provide either orgID or org"),
         (stub.HTML, "no InfluxDB's answer"),
         (stub.Reply(307, b"", {"Location": "http://127.0.0.1:1/"}), "http://127.0.0.1:1/"),
@@ -294,6 +312,21 @@ async def test_a12_a_token_file_that_rotates_is_read_again(server: Stub, tmp_pat
         file.write_text("new\n")
         good.add("new")
         assert await writer.write([load(1)]) == WRITTEN
+
+
+async def test_a12_requests_that_were_under_way_with_the_old_token_all_take_the_new_one(
+    server: Stub, tmp_path: Path
+) -> None:
+    """Whichever is answered first reads the file; for the others it is new as well."""
+    file = tmp_path / "token"
+    file.write_text("old\n")
+    server.script_points([lambda request: stub.UNAUTHORIZED if request.token == "old" else TAKEN])
+    async with opened(server, settings=server.settings(token_file=file)) as writer:
+        await writer.prove()
+        file.write_text("new\n")
+        outcomes = await asyncio.gather(*(writer.write([load(number)]) for number in range(8)))
+
+    assert set(outcomes) == {WRITTEN}
 
 
 # A 500 that never ends
@@ -370,6 +403,22 @@ async def test_a_single_point_is_not_refused_for_what_its_neighbours_did(server:
         server.script_points([stub.WRITE_TIMEOUT, stub.WRITE_TIMEOUT, TAKEN])
         for status in (WriteStatus.RETRY, WriteStatus.RETRY, WriteStatus.OK):
             assert (await writer.write(points[:1])).status is status
+
+
+async def test_a_server_that_comes_back_in_that_moment_has_no_point_refused(server: Stub) -> None:
+    """That a point of ours was taken says nothing before the batch has failed once more behind it."""
+    failures = 3
+
+    def comes_back(_: Request) -> stub.Reply:
+        nonlocal failures
+        failures -= 1
+        return stub.WRITE_TIMEOUT if failures >= 0 else TAKEN
+
+    server.script_points([comes_back])
+    async with opened(server) as writer:
+        statuses = [(await writer.write(loads(1))).status for _ in range(3)]
+
+    assert statuses == [WriteStatus.RETRY, WriteStatus.RETRY, WriteStatus.OK]
 
 
 @asynccontextmanager

@@ -107,6 +107,22 @@ async def test_points_past_the_retention_are_refused_and_others_stored(influx: I
     assert values(influx, settings) == [("load1", 2.0), ("load1", 3.0), ("load5", 1.0)]
 
 
+async def test_a_measurement_whose_name_speaks_of_a_bound_takes_nobody_along(influx: InfluxServer) -> None:
+    """Whoever may push chooses names, and the server repeats them in its answer to a conflict."""
+    name = "x outside retention policy violates a Retention Policy Lower Bound at 2261-01-01T00:00:00Z"
+    registry = BUILT_IN.learning()
+    registry.learn(name, [], ["f"])
+    settings = influx.fresh()
+    escaped = name.replace(" ", "\\ ")
+    write_lines(influx, settings.bucket(RAW), f"{escaped} f=1i {NOW}")
+    hostile, neighbour = Point.of(name, {}, {"f": 1.0}, NOW + 1), load(0, load1=2.0)
+    async with opened(settings, registry) as writer:
+        outcome = await writer.write([hostile, neighbour])
+
+    assert [one.point for one in outcome.refused] == [hostile]
+    assert ("load1", 2.0) in values(influx, settings)
+
+
 async def test_a_key_of_70_kilobytes_does_not_take_its_neighbours_along(influx: InfluxServer) -> None:
     """It is refused by us; the longest that we let through is taken."""
     registry = Registry([])
@@ -211,13 +227,12 @@ async def test_a12_wrong_tokens_pause(influx: InfluxServer) -> None:
 
 
 async def test_a13_a_missing_organisation_or_bucket_pauses(influx: InfluxServer) -> None:
-    """With the command that makes it."""
+    """By its name, with the command that makes it."""
     settings = influx.fresh()
 
     assert "no organisation nobodys" in await paused(replace(settings, org="nobodys"))
-    assert "influx bucket create --name missing_self --org ops" in await paused(
-        replace(settings, bucket_prefix="missing")
-    )
+    words = await paused(replace(settings, bucket_prefix="missing"))
+    assert words.startswith("InfluxDB has no bucket missing_self in the organisation ops (make it: `opswatch provision apply`)")
 
 
 async def test_a12_a_token_that_is_replaced_while_we_run(influx: InfluxServer, tmp_path: Path) -> None:

@@ -148,6 +148,67 @@ def test_a_signal_ends_it_with_exit_code_0_within_5_seconds(directory: Path, num
     assert "Traceback" not in (directory / "stderr.txt").read_text()
 
 
+def test_a_signal_ends_a_start_that_waits_for_its_store(directory: Path) -> None:
+    """A supervisor that changes its mind waits no longer for a start than for a server that runs."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = {
+            "OPSWATCH_STORAGE": "influxdb",
+            "INFLUXDB_V2_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "INFLUXDB_V2_ORG": "ops",
+            "INFLUXDB_V2_TOKEN": "t",
+        }
+        with subprocess.Popen(command("run"), cwd=directory, env=environment(directory, **store)) as process:
+            try:
+                silent.settimeout(PATIENCE)
+                connection, _ = silent.accept()  # it asks, and is never answered
+                started = time.monotonic()
+                process.terminate()
+                assert process.wait(PATIENCE) == 0
+                assert time.monotonic() - started < 5
+                connection.close()
+            finally:
+                process.kill()
+
+
+def test_what_is_collected_while_the_store_is_away_waits(directory: Path) -> None:
+    """Cron goes on: nothing is lost, nobody is told that it was, and the reason is there."""
+    store = {
+        "OPSWATCH_STORAGE": "influxdb",
+        "INFLUXDB_V2_URL": "http://127.0.0.1:9",
+        "INFLUXDB_V2_ORG": "ops",
+        "INFLUXDB_V2_TOKEN": "t",
+    }
+    found = subprocess.run(
+        command("collect", "--once"),
+        check=False,
+        cwd=directory,
+        env=environment(directory, **store),
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE,
+    )
+
+    last = found.stdout.splitlines()[-1]
+    assert "they wait in the spool, and whatever runs next hands them on (" in last
+    assert "InfluxDB at http://127.0.0.1:9 cannot be reached" in last
+    assert found.returncode == 0
+
+
+def test_doctor_says_what_is_wrong_with_influxdb_once(directory: Path) -> None:
+    """As a finding; nothing of it comes on stderr as well, without its reason."""
+    store = {
+        "OPSWATCH_STORAGE": "influxdb",
+        "INFLUXDB_V2_URL": "http://127.0.0.1:9",
+        "INFLUXDB_V2_ORG": "ops",
+        "INFLUXDB_V2_TOKEN": "t",
+    }
+    found = run(directory, "doctor", **store)
+
+    assert found.returncode == 1
+    assert "FAIL  store: InfluxDB at http://127.0.0.1:9 cannot be reached: Connection refused" in found.stdout
+    assert found.stderr == ""
+
+
 def test_after_kill_9_every_acknowledged_point_is_there(directory: Path) -> None:
     """A1: what the API has shown before the kill, it shows after it."""
     path = "/api/v1/export.csv?measurement=system&field=load1&start=-1h"

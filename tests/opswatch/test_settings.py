@@ -103,6 +103,8 @@ def test_influxdb_is_found_by_the_names_of_its_own_client(tmp_path: Path) -> Non
     assert direct.influx is not None
     assert direct.influx.token is not None
     assert direct.influx.token.get_secret_value() == "hunter2"
+    with_a_break = load_settings({**environment, "INFLUXDB_V2_TOKEN_FILE": "", "INFLUXDB_V2_TOKEN": "hunter2\n"})
+    assert with_a_break.influx == direct.influx
     assert "hunter2" not in repr(direct)
 
 
@@ -112,11 +114,16 @@ def test_what_the_file_says_of_influxdb_wins(tmp_path: Path) -> None:
     file = tmp_path / "o.yaml"
     file.write_text("storage: {kind: influxdb, influxdb: {url: 'https://here', token_file: token, bucket_prefix: ow}}")
     environment = {"INFLUXDB_V2_URL": "http://there", "INFLUXDB_V2_ORG": "ops", "INFLUXDB_V2_TOKEN": "other"}
-    found = load_settings(environment, file).influx
+    settings = load_settings(environment, file)
+    found = settings.influx
 
     assert found is not None
     assert (found.url, found.org, found.token_file, found.token) == ("https://here", "ops", tmp_path / "token", None)
     assert found.bucket(MeasurementClass.SELF) == "ow_self"
+    assert settings.warnings == (
+        "INFLUXDB_V2_URL is set, but `storage.influxdb.url` in line 1 of the file wins",
+        "INFLUXDB_V2_TOKEN is set, but `storage.influxdb.token_file` in line 1 of the file wins",
+    )
 
 
 def test_the_token_that_provision_made_is_found_where_none_is_named(tmp_path: Path) -> None:
@@ -181,6 +188,10 @@ MISTAKES = {
     "OPSWATCH_LISTEN=:8321": "':8321' is not an address with a port"
     " (write 127.0.0.1:8321, or 0.0.0.0:8321 for every interface)",
     "OPSWATCH_STORAGE=mysql": "'mysql' cannot stand here (write embedded or influxdb)",
+    "INFLUXDB_V2_URL=http://influxdb:80860": "'http://influxdb:80860' is not a URL: its host or port is malformed",
+    "INFLUXDB_V2_URL=http://[::1:8086": "'http://[::1:8086' is not a URL: its host or port is malformed",
+    "INFLUXDB_V2_TOKEN=hunter2\nhunter3": "the value is not one line of printable characters"
+    " (put the token alone there)",
     "INFLUXDB_V2_URL=influxdb:8086": "'influxdb:8086' is not a URL of a server"
     " (write http://host:port, without credentials)",
     "INFLUXDB_V2_SSL_CA_CERT=nope.pem": "the file 'nope.pem' does not exist",
