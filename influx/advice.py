@@ -8,7 +8,7 @@ from shlex import quote
 def unknown_token() -> str:
     return (
         "InfluxDB does not know the token: it is wrong, was deleted, or is missing"
-        " (make one with `influx auth create`, and put it where storage.influxdb names its token)"
+        " (`opswatch provision apply` makes one; so does `influx auth create`, for where storage.influxdb names it)"
     )
 
 
@@ -19,8 +19,8 @@ def inactive_token() -> str:
 def _right_token(org: str) -> str:
     # One that may use this bucket alone would help nobody: the others would be the next fault.
     return (
-        f"make one that may read and write all three buckets: `influx auth create --org {quote(org)}`"
-        f" with --read-bucket ID and --write-bucket ID for each; `influx bucket list --org {quote(org)}` shows the IDs"
+        f"`opswatch provision apply` makes one that may; by hand: `influx auth create --org {quote(org)}` with"
+        f" --read-bucket ID and --write-bucket ID for each bucket; `influx bucket list --org {quote(org)}` has the IDs"
     )
 
 
@@ -33,10 +33,12 @@ def no_read_right(bucket: str, org: str) -> str:
 
 
 def no_bucket(bucket: str, org: str, retention: str = "") -> str:
-    """`retention` as InfluxDB's command line takes it; without one `doctor`, which knows it, is named instead."""
-    make = f"make it: `influx bucket create --name {bucket} --org {quote(org)} --retention {retention}`"
-    way_out = make if retention else "`opswatch doctor` names the command that makes it"
-    return f"InfluxDB has no bucket {bucket} in the organisation {org} ({way_out})"
+    """`retention` as InfluxDB's command line takes it, where there is one to name."""
+    by_hand = f", or `influx bucket create --name {bucket} --org {quote(org)} --retention {retention}`"
+    return (
+        f"InfluxDB has no bucket {bucket} in the organisation {org}"
+        f" (make it: `opswatch provision apply`{by_hand if retention else ''})"
+    )
 
 
 def no_organisation(org: str) -> str:

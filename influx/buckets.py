@@ -47,6 +47,7 @@ def retention_notes(
             bucket = settings.bucket(one)
             yield (
                 f"the bucket {bucket} keeps {format_duration(kept)}, and storage.retention says"
-                f" {format_duration(asked)} (influx bucket update --id ID --retention {format_duration(asked)},"
+                f" {format_duration(asked)} (`opswatch provision apply` lengthens it, and so does"
+                f" `influx bucket update --id ID --retention {format_duration(asked)}`;"
                 " or write the shorter one into the configuration)"
             )

@@ -15,6 +15,7 @@ from influx.settings import InfluxSettings
 from telemetry.errors import StoreUnavailable
 
 MAX_ANSWER_BYTES = 64 * 1024  # of an answer that is no table: a server quotes whole lines in its errors
+MAX_LISTING_BYTES = 32 * 1024 * 1024  # one token with all rights takes six thousand bytes of a list
 _CONNECT_SECONDS = 5.0
 _WRITE_SECONDS = 30.0  # the server itself gives up after ten
 _TEXT_LIMIT = 300  # characters of a foreign answer that people are shown
@@ -24,7 +25,7 @@ _MAY_BE_THE_TOKEN = frozenset({401, 403, 404})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, of which at most MAX_ANSWER_BYTES are read. Headers by lower-case names."""
+    """A whole answer, of which at most MAX_ANSWER_BYTES are read (of a listing more). Headers by lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -97,6 +98,12 @@ class InfluxConnection:
             async with asyncio.timeout(_WRITE_SECONDS):
                 async with self._request(method, path, parameters or {}, body, headers or {}) as response:
                     return await short_answer(response)
+
+    async def listing(self, path: str, parameters: Mapping[str, str]) -> Answer:
+        """A `GET` whose answer may be long, as a list is; at most MAX_LISTING_BYTES of it."""
+        with told(self.settings.url):
+            async with asyncio.timeout(_WRITE_SECONDS), self._request("GET", path, parameters, None, {}) as response:
+                return await short_answer(response, MAX_LISTING_BYTES)
 
     @asynccontextmanager
     async def query(self, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -177,10 +184,10 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-async def short_answer(response: aiohttp.ClientResponse) -> Answer:
-    """The answer with the beginning of its body. Raises aiohttp.ClientError."""
+async def short_answer(response: aiohttp.ClientResponse, most: int = MAX_ANSWER_BYTES) -> Answer:
+    """The answer with the beginning of its body, `most` bytes of it. Raises aiohttp.ClientError."""
     body = bytearray()
-    while len(body) < MAX_ANSWER_BYTES and (piece := await response.content.read(MAX_ANSWER_BYTES - len(body))):
+    while len(body) < most and (piece := await response.content.read(most - len(body))):
         body += piece
     return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, bytes(body))
 

@@ -50,7 +50,7 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
         answer = await connection.ask("GET", "/ping")
         after = clock.now()
         version = answer.headers.get("x-influxdb-version", "")
-        if fault := _wrong_server(answer, url):
+        if fault := wrong_server(answer, url):
             # A proxy before a server that is away says so with a 5xx, and that passes.
             return Examination(version, (fault,), is_another=answer.status < HTTPStatus.INTERNAL_SERVER_ERROR)
         # At once: a server that takes a second for each answer is not to look like one that gives none.
@@ -64,7 +64,8 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
     return Examination(version, tuple(dict.fromkeys(filter(None, faults))), tuple(filter(None, warnings)))
 
 
-def _wrong_server(answer: Answer, url: str) -> str:
+def wrong_server(answer: Answer, url: str) -> str:
+    """What is wrong with whoever gave this answer to `/ping`; empty for an InfluxDB 2."""
     version = answer.headers.get("x-influxdb-version")
     if version is None and (location := answer.headers.get("location")) is not None:
         return f"at {url}: " + advice.moved(shown(location.encode("utf-8", "replace")))

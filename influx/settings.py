@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from telemetry.rollup import Level
 from telemetry.schema import MeasurementClass
 
 
@@ -25,3 +26,7 @@ class InfluxSettings:
         """The bucket that holds the samples of a class (design.md 4)."""
         word = {MeasurementClass.METRICS: "raw", MeasurementClass.EVENTS: "events", MeasurementClass.SELF: "self"}
         return f"{self.bucket_prefix}_{word[measurement_class]}"
+
+    def level_bucket(self, level: Level) -> str:
+        """The bucket that holds a rolled-up level of the class metrics."""
+        return f"{self.bucket_prefix}_{level.name}"

@@ -102,11 +102,11 @@ class InfluxDb(_Model):
     token_file: FileName | None = Field(
         default=None,
         description="File with a token that may read and write the buckets; a new token in it is taken without a"
-        " restart.",
+        " restart. Without any it is the one that `opswatch provision apply` has put into the data directory.",
         examples=["/run/secrets/influx_token"],
     )
     bucket_prefix: BucketPrefix = Field(
-        default="opswatch", description="Buckets are called so, and `_raw`, `_events`, `_self`."
+        default="opswatch", description="Buckets are called so, and `_raw`, `_5m`, `_1h`, `_events`, `_self`."
     )
     ca_file: FileName | None = Field(default=None, description="Authorities to trust instead of the system's, PEM.")
 

@@ -21,12 +21,16 @@ ENVIRONMENT = "environment"
 
 @dataclass(frozen=True, slots=True)
 class StorageSources:
-    """What the store's settings are made of. `token_file` is that of INFLUXDB_V2_TOKEN_FILE."""
+    """What the store's settings are made of. `token_file` is that of INFLUXDB_V2_TOKEN_FILE.
+
+    `made` is the file of a token that `opswatch provision apply` makes or has made; the last one that is looked for.
+    """
 
     written: Storage
     environment: Environment
     token_file: Path | None
     place: Callable[[str], Path]
+    made: Path | None = None
 
     @property
     def kind(self) -> str:
@@ -47,6 +51,8 @@ def influx_of(sources: StorageSources) -> InfluxSettings | None:
     token_file = sources.token_file
     if written.token_file is not None:
         token_file = sources.place(written.token_file)
+    elif token_file is None and _token(environment) is None:
+        token_file = sources.made
     return InfluxSettings(
         url=written.url or environment.influxdb_v2_url or "",
         org=written.org or environment.influxdb_v2_org or "",
@@ -62,14 +68,15 @@ def missing_of(sources: StorageSources, document: Document, source: str) -> Iter
     if sources.kind != "influxdb":
         return
     written, environment = sources.written.influxdb or InfluxDb(), sources.environment
-    token = written.token_file or sources.token_file or _token(environment)
+    token = written.token_file or sources.token_file or _token(environment) or sources.made
     for is_there, what, variable, key in (
         (written.url or environment.influxdb_v2_url, "URL", "INFLUXDB_V2_URL", "url"),
         (written.org or environment.influxdb_v2_org, "organisation", "INFLUXDB_V2_ORG", "org"),
         (token, "token", "INFLUXDB_V2_TOKEN_FILE", "token_file"),
     ):
         if not is_there:
-            message, hint = f"InfluxDB has no {what}", f"set {variable}, or write storage.influxdb.{key}"
+            made = "; `opswatch provision apply` makes one" if key == "token_file" else ""
+            message, hint = f"InfluxDB has no {what}", f"set {variable}, or write storage.influxdb.{key}{made}"
             if sources.written.kind is None:
                 yield Fault(message, ENVIRONMENT, "OPSWATCH_STORAGE", hint=hint)
             else:

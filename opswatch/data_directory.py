@@ -59,6 +59,15 @@ class DataDirectory:
         return self.root / "exports"
 
     @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def influx_token(self) -> Path:
+        """The token for InfluxDB that `opswatch provision apply` makes, unless the settings name another file."""
+        return self.keys / "influx_token"
+
+    @property
     def log_file(self) -> Path:
         return self.root / "log" / "opswatch.jsonl"
 

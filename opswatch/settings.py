@@ -33,6 +33,7 @@ from opswatch.configuration_storage import StorageSources, influx_of, missing_of
 from opswatch.configuration_targets import Surroundings, retention_of, services_of
 from opswatch.configuration_values import BadValue, near_miss
 from opswatch.configuration_warnings import warnings_of
+from opswatch.data_directory import DataDirectory
 from opswatch.environment import SECRETS, VARIABLES, Environment
 from opswatch.yaml_document import decode, parse_document
 from telemetry.errors import ConfigurationError, Fault
@@ -40,6 +41,7 @@ from telemetry.rollup import Retention
 
 DEFAULT_CONFIG_FILE = Path("opswatch.yaml")
 ENVIRONMENT = "environment"
+_TOKEN_FILES = frozenset({"storage.influxdb.token_file", "INFLUXDB_V2_TOKEN_FILE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,47 @@ def current_settings(config_file: Path | None = None) -> Settings:
     return load_settings(os.environ, config_file)
 
 
-def load_settings(environ: Mapping[str, str], config_file: Path | None = None) -> Settings:
-    """Read everything; `config_file` is the command line's word. Raises ConfigurationError with every fault."""
+def settings_to_provision(config_file: Path | None, admin_token_file: Path | None) -> tuple[Settings, SecretStr | None]:
+    """The settings, and the token to make things with where one is named: that file's, else INFLUXDB_V2_TOKEN.
+
+    OpsWatch's own token need not be there, since it is to be made; where, `influx.token_file` says. Raises
+    ConfigurationError with every fault.
+    """
+    environ = dict(os.environ)
+    token = environ.pop("INFLUXDB_V2_TOKEN", "")
+    settings = load_settings(environ, config_file, makes_token=True)
+    if admin_token_file is None:
+        return settings, SecretStr(token) if token else None
+    try:
+        return settings, read_secret(admin_token_file)
+    except UnusableFile as error:
+        raise ConfigurationError([Fault(str(error), "command line", "--admin-token-file")]) from error
+
+
+def load_settings(
+    environ: Mapping[str, str], config_file: Path | None = None, *, makes_token: bool = False
+) -> Settings:
+    """Read everything; `config_file` is the command line's word. Raises ConfigurationError with every fault.
+
+    When it `makes_token`, whatever is wrong with the file of InfluxDB's token is no fault.
+    """
     reading = _read_environment(environ)
     file = config_file_of(reading.environment, config_file)
     configuration, files, faults = _read_file(file, reading.environment)
     faults += reading.faults
     if configuration is None:
         raise ConfigurationError(faults)
-    storage = StorageSources(configuration.storage, reading.environment, reading.influx_token_file, files.place)
+    if makes_token:
+        faults = [fault for fault in faults if fault.field not in _TOKEN_FILES]
+    data_dir = _data_dir(configuration, reading.environment, files)
+    made = DataDirectory(data_dir).influx_token
+    storage = StorageSources(
+        configuration.storage,
+        reading.environment,
+        reading.influx_token_file,
+        files.place,
+        made if makes_token or os.access(made, os.F_OK) else None,
+    )
     wrong = {fault.field for fault in reading.faults}  # which counts as not set; that it is missing too is no news
     missing = missing_of(storage, files.document, files.source)
     faults += [fault for fault in missing if not any(name in fault.hint for name in wrong)]
@@ -265,12 +299,12 @@ def _joined(
 ) -> Settings:
     listen = configuration.listen or environment.opswatch_listen
     surroundings = Surroundings(files.place, files.passwords, environment.health_check_interval)
-    written_dir, pages, tls = configuration.data_dir, configuration.dashboards.config_file, configuration.tls
+    pages, tls = configuration.dashboards.config_file, configuration.tls
     owner = environment.opswatch_owner_token_file
     return Settings(
         listen_host=listen[0],
         listen_port=listen[1],
-        data_dir=files.place(written_dir) if written_dir is not None else Path(environment.opswatch_data_dir),
+        data_dir=_data_dir(configuration, environment, files),
         base_path=environment.opswatch_base_path,
         time_zone=configuration.time_zone.key if configuration.time_zone is not None else "UTC",
         tls=None if tls is None else TlsSettings(files.place(tls.certificate), files.place(tls.key)),
@@ -292,6 +326,11 @@ def _joined(
         config_file=file,
         warnings=warnings,
     )
+
+
+def _data_dir(configuration: Configuration, environment: Environment, files: NamedFiles) -> Path:
+    written = configuration.data_dir
+    return files.place(written) if written is not None else Path(environment.opswatch_data_dir)
 
 
 def _log_settings(environment: Environment) -> LogSettings:

@@ -1,6 +1,6 @@
 """The command `opswatch`: what it can be told, and how it ends. Shell.
 
-Exit codes: 0 ok, 1 failure, 2 usage or configuration.
+Exit codes: 0 ok, 1 failure, 2 usage or configuration, 3 changes wait (provision).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from opswatch.cli import backups, configure, doctor, exports, quarantine, reports, running, tokens
+from opswatch.cli import backups, configure, doctor, exports, provisioning, quarantine, reports, running, tokens
 from opswatch.log_record import inert
 from telemetry.errors import ConfigurationError, OpsWatchError
 
@@ -42,7 +42,7 @@ def options(
     del version
 
 
-for module in (running, configure, exports, reports, quarantine, tokens, backups, doctor):
+for module in (running, configure, exports, reports, quarantine, tokens, provisioning, backups, doctor):
     module.register(app)
 
 

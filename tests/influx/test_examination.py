@@ -51,7 +51,8 @@ async def test_missing_buckets_are_named_with_the_way_out(influx: InfluxServer) 
 
     assert (await examined(settings)).faults == tuple(
         f"InfluxDB has no bucket missing_{word} in the organisation {influx.org}"
-        f" (make it: `influx bucket create --name missing_{word} --org {influx.org} --retention {kept}`)"
+        " (make it: `opswatch provision apply`,"
+        f" or `influx bucket create --name missing_{word} --org {influx.org} --retention {kept}`)"
         for word, kept in (("raw", "7d"), ("events", "400d"), ("self", "31d"))
     )
 

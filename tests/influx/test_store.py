@@ -90,7 +90,9 @@ async def test_a_bucket_that_keeps_less_than_the_configuration_says_is_told(infl
         recent = await store.read(replace(asked, start=stop - 10**9))
 
     bucket = settings.bucket(MeasurementClass.METRICS)
-    assert notes[0].startswith(f"the bucket {bucket} keeps 1d, and storage.retention says 7d (influx bucket update ")
+    assert notes[0].startswith(
+        f"the bucket {bucket} keeps 1d, and storage.retention says 7d (`opswatch provision apply` "
+    )
     assert len(notes) == len(MeasurementClass)
     assert [warning.split()[0] for warning in answer.warnings] == ["samples"]
     assert recent.warnings == ()

@@ -227,12 +227,12 @@ async def test_a12_wrong_tokens_pause(influx: InfluxServer) -> None:
 
 
 async def test_a13_a_missing_organisation_or_bucket_pauses(influx: InfluxServer) -> None:
-    """By its name; `doctor` then says the command that makes it, for as long as the configuration wants."""
+    """By its name, with the command that makes it."""
     settings = influx.fresh()
 
     assert "no organisation nobodys" in await paused(replace(settings, org="nobodys"))
     words = await paused(replace(settings, bucket_prefix="missing"))
-    assert words.startswith("InfluxDB has no bucket missing_self in the organisation ops (`opswatch doctor` ")
+    assert words.startswith("InfluxDB has no bucket missing_self in the organisation ops (make it: `opswatch provision apply`)")
 
 
 async def test_a12_a_token_that_is_replaced_while_we_run(influx: InfluxServer, tmp_path: Path) -> None:

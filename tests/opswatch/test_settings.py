@@ -126,14 +126,52 @@ def test_what_the_file_says_of_influxdb_wins(tmp_path: Path) -> None:
     )
 
 
+def test_the_token_that_provision_made_is_found_where_none_is_named(tmp_path: Path) -> None:
+    """Last of all: what the file or the environment names wins, and without any there is still none."""
+    environment = {
+        "OPSWATCH_STORAGE": "influxdb",
+        "INFLUXDB_V2_URL": "http://influxdb:8086",
+        "INFLUXDB_V2_ORG": "ops",
+        "OPSWATCH_DATA_DIR": str(tmp_path),
+    }
+    assert [one for one in faults(environment) if "has no token" in one] != []
+    (tmp_path / "keys").mkdir()
+    made = tmp_path / "keys" / "influx_token"
+    made.write_text("one\n")
+    found, direct = (load_settings({**environment, **more}).influx for more in ({}, {"INFLUXDB_V2_TOKEN": "other"}))
+    (tmp_path / "named").write_text("two\n")
+    named = load_settings({**environment, "INFLUXDB_V2_TOKEN_FILE": str(tmp_path / "named")}).influx
+
+    assert found is not None
+    assert direct is not None
+    assert named is not None
+    assert (found.token_file, found.token) == (made, None)
+    assert (direct.token_file, direct.token is not None) == (None, True)
+    assert named.token_file == tmp_path / "named"
+
+
+def test_a_token_that_is_to_be_made_need_not_be_there(tmp_path: Path) -> None:
+    """Where it goes is known all the same; every other fault is one."""
+    file = tmp_path / "o.yaml"
+    file.write_text("storage: {kind: influxdb, influxdb: {url: 'https://here', org: ops, token_file: secret}}")
+    found = load_settings({}, file, makes_token=True).influx
+
+    assert found is not None
+    assert found.token_file == tmp_path / "secret"
+    environment = {"INFLUXDB_V2_TOKEN_FILE": "/nowhere/token", "OPSWATCH_STORAGE": "influxdb"}
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment, makes_token=True)
+    assert [fault.message for fault in caught.value.faults] == ["InfluxDB has no URL", "InfluxDB has no organisation"]
+
+
 def test_f1_everything_that_influxdb_lacks_is_named_at_once() -> None:
     """Where the environment chose the store, the environment is at fault."""
-    lacking = "environment: OPSWATCH_STORAGE: InfluxDB has no "
+    lacking, made = "environment: OPSWATCH_STORAGE: InfluxDB has no ", "`opswatch provision apply` makes one"
 
     assert faults({"OPSWATCH_STORAGE": "influxdb", "INFLUXDB_V2_URL": "nope"}) == [
         "environment: INFLUXDB_V2_URL: 'nope' is not a URL of a server (write http://host:port, without credentials)",
         f"{lacking}organisation (set INFLUXDB_V2_ORG, or write storage.influxdb.org)",
-        f"{lacking}token (set INFLUXDB_V2_TOKEN_FILE, or write storage.influxdb.token_file)",
+        f"{lacking}token (set INFLUXDB_V2_TOKEN_FILE, or write storage.influxdb.token_file; {made})",
     ]
 
 

@@ -1,0 +1,103 @@
+"""What `opswatch provision` prints: what is there against what should be, for people and for programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from influx import changes
+from influx.blueprint import Blueprint
+from influx.changes import AlterBucket, Change, There, kept
+from opswatch.log_record import inert
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How a server stands. `files` are those of the tokens, by our name for them."""
+
+    url: str
+    wanted: Blueprint
+    there: There
+    files: Mapping[str, str]
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return changes.plan(self.wanted, self.there)
+
+
+def plan_lines(account: Account) -> Iterator[str]:
+    """Everything, right or not: `+` is made, `~` is changed, `!` waits for a word."""
+    yield inert(f"InfluxDB at {account.url}, organisation {account.wanted.org}")
+    waiting = {change.subject: change for change in account.changes}
+    right = _right(account)
+    if server := waiting.pop("server", None):
+        yield _line(server)
+    for subject, words in _subjects(account):
+        change = waiting.get(subject)
+        if change is not None:
+            yield _line(change)
+        elif subject in right:
+            yield inert(f"  {subject}: right, {words}")
+    yield from _notes(account)
+    yield _sum(account, "waits", "wait", "nothing waits")
+
+
+def drift_lines(account: Account) -> Iterator[str]:
+    """What is not as it should be, and nothing else but the sum."""
+    yield from map(_line, account.changes)
+    yield from _notes(account)
+    yield _sum(account, "is needed", "are needed", "everything is as it should be")
+
+
+def as_dict(account: Account) -> dict[str, Any]:
+    """The same for programs."""
+    waiting = account.changes
+    return {
+        "url": account.url,
+        "org": account.wanted.org,
+        "set_up": account.there.is_set_up,
+        "changes": [
+            {"kind": one.kind, "subject": one.subject, "message": one.words, "needs": one.needs} for one in waiting
+        ],
+        "right": _right(account),
+        "notes": list(changes.notes(account.wanted, account.there)),
+        "token_files": dict(account.files),
+    }
+
+
+def _subjects(account: Account) -> Iterator[tuple[str, str]]:
+    """What must be there, and what is to be said of each that is right."""
+    for bucket in account.wanted.buckets:
+        yield f"bucket {bucket.name}", kept(bucket)
+    for token in account.wanted.tokens:
+        yield f"token {token.name}", f"in {account.files[token.name]}"
+
+
+def _right(account: Account) -> list[str]:
+    """The subjects of what is as it should be; nothing on a server that was not set up."""
+    wrong = {change.subject for change in account.changes}
+    if not account.there.is_set_up:
+        return []
+    return [subject for subject, _ in _subjects(account) if subject not in wrong]
+
+
+def _line(change: Change) -> str:
+    mark = "!" if change.needs else "~" if isinstance(change, AlterBucket) else "+"
+    waits = f" (waits for {change.needs})" if change.needs else ""
+    return inert(f"{mark} {change.subject}: {change.words}{waits}")
+
+
+def _notes(account: Account) -> Iterator[str]:
+    for note in changes.notes(account.wanted, account.there):
+        yield inert(f"note: {note}")
+
+
+def _sum(account: Account, one: str, many: str, none: str) -> str:
+    waiting = account.changes
+    if not waiting:
+        return none
+    words = sorted({change.needs for change in waiting if change.needs})
+    command = " ".join(("opswatch provision apply", *words))
+    count = f"1 change {one}" if len(waiting) == 1 else f"{len(waiting)} changes {many}"
+    return f"{count}: `{command}`"
