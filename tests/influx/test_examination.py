@@ -164,7 +164,7 @@ async def test_commands_that_are_named_can_be_typed(influx: InfluxServer) -> Non
 
     assert len(missing) == len(rights) == len(MeasurementClass)
     assert all(" --org 'Grüße & Söhne' " in fault for fault in missing)
-    assert all("all three buckets" in fault and "influx bucket list" in fault for fault in rights)
+    assert all("for each bucket" in fault and "influx bucket list" in fault for fault in rights)
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Tue, 99 Nov 2026 12:00:30 GMT"])

@@ -267,7 +267,7 @@ def test_a9_what_is_too_large_is_halved() -> None:
         ),
         (
             stub.no_bucket("opswatch_raw"),
-            ("no bucket opswatch_raw", "organisation ops", "opswatch doctor"),
+            ("no bucket opswatch_raw", "organisation ops", "opswatch provision apply"),
         ),
         (stub.error(404, "not found", 'organization name "ops" not found'), ("no organisation ops",)),
         (stub.NO_ORGANISATION, ("refuses every write (400)", "Please provide either orgID or org")),
