@@ -151,7 +151,7 @@ def missing(*programs: str) -> str:
 
 
 _WAYS = {
-    "influxd": "InfluxDB 2.9: a release of github.com/influxdata/influxdb, or `go build ./cmd/influxd` of tag v2.9.x",
+    "influxd": "InfluxDB 2.9.1: a release of github.com/influxdata/influxdb, put on PATH",
     "victoria-metrics": "Debian: apt install victoria-metrics",
     "prometheus-blackbox-exporter": "Debian: apt install prometheus-blackbox-exporter",
     "wrk": "Debian: apt install wrk",
