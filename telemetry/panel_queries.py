@@ -102,3 +102,13 @@ PanelQuery = Lines | OneLine | Shares | Standings | NotUp | Availability | Attem
 
 # Writes a query as Flux. Raises InvalidQuery or NotFound for one that no page could answer either, and NothingToAsk.
 FluxOf = Callable[[PanelQuery], str]
+
+
+def conditions_of(query: PanelQuery | None) -> tuple[str, ...]:
+    """The conditions of a query, as they are written."""
+    match query:
+        case Lines() | OneLine() | Shares():
+            return query.selected.where
+        case Standings() | Availability() | Attempts() | TagValues():
+            return query.where
+    return ()
