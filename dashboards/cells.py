@@ -49,7 +49,6 @@ class Look(StrEnum):
     """What a cell looks like."""
 
     HEADING = "heading"
-    NOTE = "note"
     NUMBER = "number"
     LINES = "lines"
     SHARES = "shares"
@@ -67,7 +66,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell; `query` is None where it shows its title, and its `text`, alone.
+    """One cell; `query` is None where it shows its title alone, and `note` says in words what is asked.
 
     `repeat` is a tag: one chart for each of its values, where whoever shows it can do that.
     """
@@ -83,7 +82,10 @@ class Cell:
     maximum: float | None = None
     columns: tuple[Column, ...] = ()
     repeat: str | None = None
-    text: str = ""
+
+    @property
+    def note(self) -> str:
+        return "" if self.query is None else _in_words(self.query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,3 +287,16 @@ def _in_levels(query: Query, registry: Registry) -> bool:
         return False
     fields = [measurement.field(name) for name in query.fields]
     return any(one is not None and is_answered(one.kind, (query.fn,)) for one in fields)
+
+
+def _in_words(query: PanelQuery) -> str:
+    match query:
+        case Lines(selected=asked, function=function) | OneLine(selected=asked, function=function):
+            return f"{asked.measurement}: {function} of {', '.join(asked.fields)}"
+        case Shares(selected=asked):
+            return f"{asked.measurement}: the newest of {', '.join(asked.fields)}"
+        case Availability():
+            return "Up or degraded, of the time of which that is known; summed over probes"
+        case Attempts(count=count):
+            return f"The newest {count} of each probe"
+    return "By the newest attempt of each probe in the range"

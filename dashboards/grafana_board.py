@@ -142,7 +142,6 @@ def _variables(
             "hide": 0,
             "multi": False,
             "includeAll": False,
-            "current": {},
             "options": [],
         },
         {
@@ -161,6 +160,7 @@ def _variables(
 
 
 def _query_variable(name: str, flux: str, *, is_repeat: bool = False) -> dict[str, Any]:
+    everything = {"current": {"text": ["All"], "value": ["$__all"], "selected": True}} if is_repeat else {}
     return {
         "name": name,
         "label": name.capitalize(),
@@ -174,8 +174,8 @@ def _query_variable(name: str, flux: str, *, is_repeat: bool = False) -> dict[st
         "hide": 2 if is_repeat else 0,
         "multi": is_repeat,
         "includeAll": is_repeat,
-        "current": {"text": ["All"], "value": ["$__all"], "selected": True} if is_repeat else {},
         "options": [],
+        **everything,
     }
 
 
@@ -184,9 +184,16 @@ def _panel(
 ) -> dict[str, Any]:
     cell = placed.cell
     place = {"x": 2 * placed.x, "y": _TALL * placed.y, "w": 2 * cell.width, "h": _TALL * cell.height}
-    common: dict[str, Any] = {"id": number, "title": cell.title, "gridPos": place}
+    common: dict[str, Any] = {"id": number, "title": cell.title, "description": cell.note, "gridPos": place}
     if cell.look is Look.HEADING:
-        return {**common, "gridPos": place | {"h": 1}, "type": "row", "collapsed": False, "panels": []}
+        return {
+            "id": number,
+            "title": cell.title,
+            "gridPos": place | {"h": 1},
+            "type": "row",
+            "collapsed": False,
+            "panels": [],
+        }
     repeat = repeats.get(key) if (key := _repeat_key(cell)) is not None else None
     query = cell.query
     if repeat is not None and isinstance(query, Lines):

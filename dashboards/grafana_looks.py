@@ -17,7 +17,7 @@ UNITS: Mapping[Unit, str] = {
     "ms": "ms",
     "s": "s",
     "days": "d",
-    "per_second": "suffix:/s",
+    "per_second": "cps",
     "count": "short",
     "share": "percentunit",
 }

@@ -115,7 +115,7 @@ def _charts(placed: Placed, flux_of: FluxOf) -> Iterator[dict[str, Any]]:
         looks = _looks(cell, flux_of)
     except OpsWatchError as error:
         looks = _note(f"**{_escaped(cell.title)}**: {_escaped(plain(error.message, 300))}")
-    yield {"name": cell.title, **place, **looks}
+    yield {"name": cell.title, "note": cell.note, **place, **looks}
 
 
 def _looks(cell: Cell, flux_of: FluxOf) -> dict[str, Any]:
@@ -123,8 +123,6 @@ def _looks(cell: Cell, flux_of: FluxOf) -> dict[str, Any]:
     match cell.look:
         case Look.HEADING:
             return _note(f"### {_escaped(cell.title)}")
-        case Look.NOTE:
-            return _note(_escaped(cell.text))
         case Look.NUMBER:
             return _number(cell) | _asking(query, flux_of)
         case Look.LINES:
