@@ -1,0 +1,179 @@
+"""Rollups as InfluxDB's tasks: one Flux text per level, from the definition in `telemetry/rollup.py`. Pure.
+
+The text does not depend on what was learned: a series that nobody registered is whatever the built-in registry does
+not name, so a new measurement is in the next run by itself, and no token needs the right to change a task (whose Flux
+runs with all the rights of the person who owns it). What the server reads by itself, and what it must not see, was
+measured: docs/decisions/0008-rollups-in-influxdb.md.
+
+A rolled-up field is called as its field with the aggregate behind it, `usage_idle_max`, because an aggregate changes
+the type and types are fixed per field. Names cannot meet: every name of a level ends with an aggregate, and none holds
+an underscore.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from influx.predicates import literal
+from influx.settings import InfluxSettings
+from influx.text import encode_name
+from telemetry.measurements import BUILT_IN
+from telemetry.rollup import LEVELS, RAW, Aggregate, Level, aggregates, rolled_up
+from telemetry.schema import Field, FieldKind, Measurement, MeasurementClass
+from telemetry.series import GROWTH_LOOKBACK
+
+_SECOND = 1_000_000_000
+LOOKBACK_WINDOWS = 2  # that a run makes: the one that ended last, and again the one before, for what came late
+# From one window of the source to one of the level: the function, over the field of the source.
+_REDUCTIONS: Mapping[Aggregate, str] = {
+    Aggregate.MIN: "min",
+    Aggregate.MAX: "max",
+    Aggregate.SUM: "sum",
+    Aggregate.COUNT: "count",
+    Aggregate.LAST: "last",
+}
+_ADDED_UP = (Aggregate.SUM, Aggregate.COUNT, Aggregate.INCREASE)  # from windows to longer windows
+_WORDS: Mapping[FieldKind, str] = {
+    FieldKind.GAUGE: "gauges",
+    FieldKind.COUNTER: "counters",
+    FieldKind.STATE: "states",
+    FieldKind.DURATION: "durations",
+    FieldKind.HISTOGRAM: "buckets",
+    FieldKind.UNTYPED: "unregistered",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RollupTask:
+    """The task that makes a level: its name in InfluxDB, and its whole Flux with the option `task`."""
+
+    level: Level
+    name: str
+    flux: str
+
+
+def rollup_tasks(settings: InfluxSettings, measurements: Iterable[Measurement] = BUILT_IN) -> tuple[RollupTask, ...]:
+    """A task per level, named as the bucket that it fills."""
+    return tuple(rollup_task(settings, level, measurements) for level in LEVELS)
+
+
+def rollup_task(
+    settings: InfluxSettings,
+    level: Level,
+    measurements: Iterable[Measurement] = BUILT_IN,
+    windows: int = LOOKBACK_WINDOWS,
+) -> RollupTask:
+    """The task that makes a level. `windows` is how many the text makes, up to the end of the last that is over at
+    `now`; `measurements` are those that are registered, in either store the same."""
+    name = settings.level_bucket(level)
+    head = (
+        'import "date"\n\n'
+        f"option task = {{name: {literal(name)}, every: {_duration(level.step)}, offset: {_duration(level.grace)}}}\n\n"
+        f"stop = date.truncate(t: now(), unit: {_duration(level.step)})\n"
+        f"start = date.sub(d: {_duration(windows * level.step)}, from: stop)\n"
+    )
+    if level.source == RAW:
+        source = settings.bucket(MeasurementClass.METRICS)
+        return RollupTask(level, name, head + _from_samples(level, source, name, tuple(measurements)))
+    (before,) = (one for one in LEVELS if one.name == level.source)
+    return RollupTask(level, name, head + _from_windows(level, settings.level_bucket(before), name))
+
+
+def rolled_up_field(name: str, aggregate: Aggregate) -> str:
+    """What a level calls an aggregate of a field."""
+    return f"{name}_{aggregate}"
+
+
+def _from_samples(level: Level, source: str, target: str, measurements: Sequence[Measurement]) -> str:
+    known = [one for one in measurements if rolled_up(one)]
+    every = _duration(level.step)
+    kinds = _fields_by_kind(known)
+    parts = [f"{_WORDS[kind]} = (r) =>\n    {_any_of(kinds[kind])}\n" for kind in _WORDS if kind in kinds]
+    parts.append(f"{_WORDS[FieldKind.UNTYPED]} = (r) =>\n    {_none_of(known)}\n")
+    parts.append(
+        f"samples = (of, from) => from(bucket: {literal(source)})\n"
+        "    |> range(start: from, stop: stop)\n"
+        "    |> filter(fn: of)\n"
+        "made = (suffix, tables=<-) => tables\n"
+        "    |> map(fn: (r) => ({r with _field: r._field + suffix}))\n"
+        f"    |> to(bucket: {literal(target)})\n"
+        "roll = (of, fn, suffix) => samples(of: of, from: start)\n"
+        f'    |> aggregateWindow(every: {every}, fn: fn, createEmpty: false, timeSrc: "_start")\n'
+        "    |> made(suffix: suffix)\n"
+        # A sample grows from the one before it, however long before the window that was, up to the lookback.
+        f"grow = (of) => samples(of: of, from: date.sub(d: {_duration(GROWTH_LOOKBACK)}, from: start))\n"
+        '    |> duplicate(column: "_value", as: "grown")\n'
+        '    |> difference(columns: ["grown"], keepFirst: true)\n'
+        '    |> elapsed(unit: 1ns, columnName: "gap")\n'
+        f"    |> filter(fn: (r) => r.gap <= {GROWTH_LOOKBACK})\n"
+        "    |> map(fn: (r) => ({r with _value: if r.grown < 0 then r._value else r.grown}))\n"
+        '    |> drop(columns: ["grown", "gap"])\n'
+        "    |> range(start: start, stop: stop)\n"
+        f'    |> aggregateWindow(every: {every}, fn: sum, createEmpty: false, timeSrc: "_start")\n'
+        f'    |> made(suffix: "_{Aggregate.INCREASE}")\n'
+    )
+    calls = []
+    for kind, word in _WORDS.items():
+        if kind not in kinds and kind is not FieldKind.UNTYPED:
+            continue
+        for one in aggregates(kind):
+            call = (
+                f"grow(of: {word})"
+                if one is Aggregate.INCREASE
+                else f'roll(of: {word}, fn: {_REDUCTIONS[one]}, suffix: "_{one}")'
+            )
+            calls.append(f'{call} |> yield(name: "{word}_{one}")\n')
+    return "\n" + "\n".join(parts) + "\n" + "".join(calls)
+
+
+def _from_windows(level: Level, source: str, target: str) -> str:
+    added = "|".join(_ADDED_UP)
+    calls = [
+        *(f"roll(fn: {one}, of: /_{one}$/)" for one in (Aggregate.MIN, Aggregate.MAX, Aggregate.LAST)),
+        f"roll(fn: sum, of: /_({added})$/)",
+    ]
+    names = (Aggregate.MIN, Aggregate.MAX, Aggregate.LAST, Aggregate.SUM)
+    return (
+        f"\nroll = (fn, of) => from(bucket: {literal(source)})\n"
+        "    |> range(start: start, stop: stop)\n"
+        "    |> filter(fn: (r) => r._field =~ of)\n"
+        f'    |> aggregateWindow(every: {_duration(level.step)}, fn: fn, createEmpty: false, timeSrc: "_start")\n'
+        f"    |> to(bucket: {literal(target)})\n\n"
+        + "".join(f'{call} |> yield(name: "{name}")\n' for call, name in zip(calls, names, strict=True))
+    )
+
+
+def _fields_by_kind(measurements: Iterable[Measurement]) -> Mapping[FieldKind, Mapping[str, Sequence[Field]]]:
+    """By kind and name of the measurement."""
+    found: dict[FieldKind, dict[str, list[Field]]] = defaultdict(lambda: defaultdict(list))
+    for measurement in measurements:
+        for field in measurement.fields:
+            found[field.kind][measurement.name].append(field)
+    return found
+
+
+def _any_of(fields: Mapping[str, Sequence[Field]]) -> str:
+    return "\n    or ".join(
+        f"(r._measurement == {literal(encode_name(name))} and r._field =~ {_one_of(some)})"
+        for name, some in fields.items()
+    )
+
+
+def _none_of(measurements: Sequence[Measurement]) -> str:
+    return "\n    and ".join(
+        f"(r._measurement != {literal(encode_name(one.name))} or r._field !~ {_one_of(one.fields)})"
+        for one in measurements
+    )
+
+
+def _one_of(fields: Sequence[Field]) -> str:
+    """A pattern of whole names, which are plain in the registry; buckets by what their names begin with."""
+    names = dict.fromkeys(f"{field.histogram}_le_.*" if field.histogram else field.name for field in fields)
+    return f"/^({'|'.join(names)})$/"
+
+
+def _duration(nanoseconds: int) -> str:
+    minutes = nanoseconds // (60 * _SECOND)
+    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
