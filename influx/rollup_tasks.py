@@ -12,11 +12,12 @@ an underscore.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from influx.predicates import literal
+from influx.predicates import balanced, literal
 from influx.settings import InfluxSettings
 from influx.text import encode_name
 from telemetry.measurements import BUILT_IN
@@ -25,6 +26,8 @@ from telemetry.schema import Field, FieldKind, Measurement, MeasurementClass
 from telemetry.series import GROWTH_LOOKBACK
 
 _SECOND = 1_000_000_000
+_FLAT = 30  # conditions one after the other
+_PLAIN = re.compile(r"[a-z0-9_]+(\.\*)?")
 LOOKBACK_WINDOWS = 2  # that a run makes: the one that ended last, and again the one before, for what came late
 # From one window of the source to one of the level: the function, over the field of the source.
 _REDUCTIONS: Mapping[Aggregate, str] = {
@@ -64,9 +67,11 @@ def rollup_task(
     level: Level,
     measurements: Iterable[Measurement] = BUILT_IN,
     windows: int = LOOKBACK_WINDOWS,
+    *,
+    is_open: bool = True,
 ) -> RollupTask:
     """The task that makes a level. `windows` is how many the text makes, up to the end of the last that is over at
-    `now`; `measurements` are those that are registered, in either store the same."""
+    `now`. `is_open` is whether fields that none of `measurements` names are rolled up too, as numbers of no kind."""
     name = settings.level_bucket(level)
     head = (
         'import "date"\n\n'
@@ -76,7 +81,7 @@ def rollup_task(
     )
     if level.source == RAW:
         source = settings.bucket(MeasurementClass.METRICS)
-        return RollupTask(level, name, head + _from_samples(level, source, name, tuple(measurements)))
+        return RollupTask(level, name, head + _from_samples(level, (source, name), tuple(measurements), is_open))
     (before,) = (one for one in LEVELS if one.name == level.source)
     return RollupTask(level, name, head + _from_windows(level, settings.level_bucket(before), name))
 
@@ -86,24 +91,27 @@ def rolled_up_field(name: str, aggregate: Aggregate) -> str:
     return f"{name}_{aggregate}"
 
 
-def _from_samples(level: Level, source: str, target: str, measurements: Sequence[Measurement]) -> str:
+def _from_samples(level: Level, buckets: tuple[str, str], measurements: Sequence[Measurement], is_open: bool) -> str:
+    source, target = buckets
     known = [one for one in measurements if rolled_up(one)]
     every = _duration(level.step)
     kinds = _fields_by_kind(known)
-    parts = [f"{_WORDS[kind]} = (r) =>\n    {_any_of(kinds[kind])}\n" for kind in _WORDS if kind in kinds]
-    parts.append(f"{_WORDS[FieldKind.UNTYPED]} = (r) =>\n    {_none_of(known)}\n")
+    chosen = {kind: _any_of(kinds[kind]) for kind in _WORDS if kind in kinds}
+    if is_open:
+        chosen[FieldKind.UNTYPED] = _none_of(known)
+    parts = [f"{_WORDS[kind]} = (r) =>\n    {condition}\n" for kind, condition in chosen.items()]
     parts.append(
-        f"samples = (of, from) => from(bucket: {literal(source)})\n"
-        "    |> range(start: from, stop: stop)\n"
+        f"samples = (of, since) => from(bucket: {literal(source)})\n"
+        "    |> range(start: since, stop: stop)\n"
         "    |> filter(fn: of)\n"
         "made = (suffix, tables=<-) => tables\n"
         "    |> map(fn: (r) => ({r with _field: r._field + suffix}))\n"
         f"    |> to(bucket: {literal(target)})\n"
-        "roll = (of, fn, suffix) => samples(of: of, from: start)\n"
+        "roll = (of, fn, suffix) => samples(of: of, since: start)\n"
         f'    |> aggregateWindow(every: {every}, fn: fn, createEmpty: false, timeSrc: "_start")\n'
         "    |> made(suffix: suffix)\n"
         # A sample grows from the one before it, however long before the window that was, up to the lookback.
-        f"grow = (of) => samples(of: of, from: date.sub(d: {_duration(GROWTH_LOOKBACK)}, from: start))\n"
+        f"grow = (of) => samples(of: of, since: date.sub(d: {_duration(GROWTH_LOOKBACK)}, from: start))\n"
         '    |> duplicate(column: "_value", as: "grown")\n'
         '    |> difference(columns: ["grown"], keepFirst: true)\n'
         '    |> elapsed(unit: 1ns, columnName: "gap")\n'
@@ -115,9 +123,8 @@ def _from_samples(level: Level, source: str, target: str, measurements: Sequence
         f'    |> made(suffix: "_{Aggregate.INCREASE}")\n'
     )
     calls = []
-    for kind, word in _WORDS.items():
-        if kind not in kinds and kind is not FieldKind.UNTYPED:
-            continue
+    for kind in chosen:
+        word = _WORDS[kind]
         for one in aggregates(kind):
             call = (
                 f"grow(of: {word})"
@@ -155,23 +162,34 @@ def _fields_by_kind(measurements: Iterable[Measurement]) -> Mapping[FieldKind, M
 
 
 def _any_of(fields: Mapping[str, Sequence[Field]]) -> str:
-    return "\n    or ".join(
-        f"(r._measurement == {literal(encode_name(name))} and r._field =~ {_one_of(some)})"
-        for name, some in fields.items()
+    return _balanced(
+        [f"(r._measurement == {_name(name)} and {_one_of(some, is_meant=True)})" for name, some in fields.items()], "or"
     )
 
 
 def _none_of(measurements: Sequence[Measurement]) -> str:
-    return "\n    and ".join(
-        f"(r._measurement != {literal(encode_name(one.name))} or r._field !~ {_one_of(one.fields)})"
-        for one in measurements
+    return _balanced(
+        [f"(r._measurement != {_name(one.name)} or {_one_of(one.fields, is_meant=False)})" for one in measurements],
+        "and",
     )
 
 
-def _one_of(fields: Sequence[Field]) -> str:
-    """A pattern of whole names, which are plain in the registry; buckets by what their names begin with."""
+def _balanced(parts: Sequence[str], word: str) -> str:
+    """All parts on lines of their own; many as a flat tree, for the server refuses what is nested deeply."""
+    return f"\n    {word} ".join(parts) if len(parts) <= _FLAT else balanced(parts, word)
+
+
+def _one_of(fields: Sequence[Field], *, is_meant: bool) -> str:
+    """That a field is one of these, or none of them; buckets by what their names begin with."""
     names = dict.fromkeys(f"{field.histogram}_le_.*" if field.histogram else field.name for field in fields)
-    return f"/^({'|'.join(names)})$/"
+    if all(_PLAIN.fullmatch(name) for name in names):
+        return f"r._field {'=~' if is_meant else '!~'} /^({'|'.join(names)})$/"
+    sign, word = ("==", "or") if is_meant else ("!=", "and")  # learned names may hold anything
+    return balanced([f"r._field {sign} {_name(name)}" for name in names], word)
+
+
+def _name(name: str) -> str:
+    return literal(encode_name(name))
 
 
 def _duration(nanoseconds: int) -> str:
