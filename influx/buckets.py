@@ -10,19 +10,26 @@ from typing import Any
 
 from influx.connection import InfluxConnection
 from influx.settings import InfluxSettings
-from telemetry.rollup import Retention
+from telemetry.rollup import LEVELS, Retention
 from telemetry.schema import MeasurementClass
 from telemetry.times import format_duration
 
 
-async def read_retentions(connection: InfluxConnection) -> dict[MeasurementClass, timedelta | None]:
-    """By class; None is for ever. What the token may not know is left out. Raises StoreUnavailable."""
+def wanted_retentions(settings: InfluxSettings, retention: Retention) -> dict[str, timedelta]:
+    """How long each bucket is to keep what is in it, by its name."""
+    levels = {settings.level_bucket(level): retention.of_level(level.name) for level in LEVELS}
+    return {settings.bucket(one): retention.of_class(one) for one in MeasurementClass} | levels
+
+
+async def read_retentions(connection: InfluxConnection) -> dict[str, timedelta | None]:
+    """By name; None is for ever. What the token may not know is left out. Raises StoreUnavailable."""
     settings, found = connection.settings, {}
-    asked = ({"org": settings.org, "name": settings.bucket(one)} for one in MeasurementClass)
+    names = list(wanted_retentions(settings, Retention()))
+    asked = ({"org": settings.org, "name": name} for name in names)
     answers = await asyncio.gather(*(connection.ask("GET", "/api/v2/buckets", parameters) for parameters in asked))
-    for one, answer in zip(MeasurementClass, answers, strict=True):
+    for name, answer in zip(names, answers, strict=True):
         for seconds in _seconds(answer.body) if answer.status == 200 else ():
-            found[one] = timedelta(seconds=seconds) if seconds else None
+            found[name] = timedelta(seconds=seconds) if seconds else None
     return found
 
 
@@ -37,14 +44,11 @@ def _seconds(body: bytes) -> Iterator[int]:
         return  # it is no answer of InfluxDB; others say so
 
 
-def retention_notes(
-    settings: InfluxSettings, found: Mapping[MeasurementClass, timedelta | None], wanted: Retention
-) -> Iterator[str]:
+def retention_notes(found: Mapping[str, timedelta | None], wanted: Mapping[str, timedelta]) -> Iterator[str]:
     """A sentence for each bucket that keeps less than the configuration says."""
-    for one, kept in found.items():
-        asked = wanted.of_class(one)
+    for bucket, kept in found.items():
+        asked = wanted[bucket]
         if kept is not None and kept < asked:
-            bucket = settings.bucket(one)
             yield (
                 f"the bucket {bucket} keeps {format_duration(kept)}, and storage.retention says"
                 f" {format_duration(asked)} (`opswatch provision apply` lengthens it, and so does"

@@ -29,15 +29,22 @@ _SECOND = 1_000_000_000
 _FLAT = 30  # conditions one after the other
 _PLAIN = re.compile(r"[a-z0-9_]+(\.\*)?")
 LOOKBACK_WINDOWS = 2  # that a run makes: the one that ended last, and again the one before, for what came late
-# From one window of the source to one of the level: the function, over the field of the source.
-_REDUCTIONS: Mapping[Aggregate, str] = {
+# Flux's functions: from samples to a window, and from windows to a longer one.
+_FROM_SAMPLES: Mapping[Aggregate, str] = {
     Aggregate.MIN: "min",
     Aggregate.MAX: "max",
     Aggregate.SUM: "sum",
     Aggregate.COUNT: "count",
     Aggregate.LAST: "last",
 }
-_ADDED_UP = (Aggregate.SUM, Aggregate.COUNT, Aggregate.INCREASE)  # from windows to longer windows
+FROM_WINDOWS: Mapping[Aggregate, str] = {
+    Aggregate.MIN: "min",
+    Aggregate.MAX: "max",
+    Aggregate.SUM: "sum",
+    Aggregate.COUNT: "sum",
+    Aggregate.LAST: "last",
+    Aggregate.INCREASE: "sum",
+}
 _WORDS: Mapping[FieldKind, str] = {
     FieldKind.GAUGE: "gauges",
     FieldKind.COUNTER: "counters",
@@ -81,7 +88,9 @@ def rollup_task(
     )
     if level.source == RAW:
         source = settings.bucket(MeasurementClass.METRICS)
-        return RollupTask(level, name, head + _from_samples(level, (source, name), tuple(measurements), is_open))
+        return RollupTask(
+            level, name, head + _from_samples(level, (source, name), tuple(measurements), is_open=is_open)
+        )
     (before,) = (one for one in LEVELS if one.name == level.source)
     return RollupTask(level, name, head + _from_windows(level, settings.level_bucket(before), name))
 
@@ -91,7 +100,13 @@ def rolled_up_field(name: str, aggregate: Aggregate) -> str:
     return f"{name}_{aggregate}"
 
 
-def _from_samples(level: Level, buckets: tuple[str, str], measurements: Sequence[Measurement], is_open: bool) -> str:
+def field_of(name: str) -> str:
+    """The field that a level's name for one of its aggregates is of; any other name as it is."""
+    base, _, aggregate = name.rpartition("_")
+    return base if base and aggregate in set(Aggregate) else name
+
+
+def _from_samples(level: Level, buckets: tuple[str, str], measurements: Sequence[Measurement], *, is_open: bool) -> str:
     source, target = buckets
     known = [one for one in measurements if rolled_up(one)]
     every = _duration(level.step)
@@ -129,26 +144,23 @@ def _from_samples(level: Level, buckets: tuple[str, str], measurements: Sequence
             call = (
                 f"grow(of: {word})"
                 if one is Aggregate.INCREASE
-                else f'roll(of: {word}, fn: {_REDUCTIONS[one]}, suffix: "_{one}")'
+                else f'roll(of: {word}, fn: {_FROM_SAMPLES[one]}, suffix: "_{one}")'
             )
             calls.append(f'{call} |> yield(name: "{word}_{one}")\n')
     return "\n" + "\n".join(parts) + "\n" + "".join(calls)
 
 
 def _from_windows(level: Level, source: str, target: str) -> str:
-    added = "|".join(_ADDED_UP)
-    calls = [
-        *(f"roll(fn: {one}, of: /_{one}$/)" for one in (Aggregate.MIN, Aggregate.MAX, Aggregate.LAST)),
-        f"roll(fn: sum, of: /_({added})$/)",
-    ]
-    names = (Aggregate.MIN, Aggregate.MAX, Aggregate.LAST, Aggregate.SUM)
+    calls = []
+    for function in dict.fromkeys(FROM_WINDOWS.values()):
+        names = "|".join(one for one in Aggregate if FROM_WINDOWS[one] == function)
+        calls.append(f'roll(fn: {function}, of: /_({names})$/) |> yield(name: "{function}")\n')
     return (
         f"\nroll = (fn, of) => from(bucket: {literal(source)})\n"
         "    |> range(start: start, stop: stop)\n"
         "    |> filter(fn: (r) => r._field =~ of)\n"
         f'    |> aggregateWindow(every: {_duration(level.step)}, fn: fn, createEmpty: false, timeSrc: "_start")\n'
-        f"    |> to(bucket: {literal(target)})\n\n"
-        + "".join(f'{call} |> yield(name: "{name}")\n' for call, name in zip(calls, names, strict=True))
+        f"    |> to(bucket: {literal(target)})\n\n" + "".join(calls)
     )
 
 

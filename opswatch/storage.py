@@ -28,6 +28,7 @@ from telemetry.schema import Registry
 from telemetry.store_status import LostSamples, StoreCondition, StoreStatistics
 
 LOOK_AFTER = timedelta(minutes=1)
+ROLL_UP = timedelta(seconds=20)
 LEAST_SPILL = 256 * 10**6  # with which every page can still be answered
 
 
@@ -84,8 +85,8 @@ class InfluxFigures:
     def take_statistics(self) -> StoreStatistics:
         return self._store.take_statistics()
 
-    def condition(self, now: datetime) -> StoreCondition:  # noqa: ARG002 (it was looked after when it was)
-        return StoreCondition(notes=self._store.notes)
+    def condition(self, now: datetime) -> StoreCondition:
+        return StoreCondition(notes=self._store.notes, levels=self._store.level_status(now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,14 @@ async def _influx(place: Place, settings: InfluxSettings, registry: Registry) ->
             figures=InfluxFigures(store),
             tag_sets=await store.tag_sets(),
             copied=None,
-            plan_jobs=lambda scheduler: scheduler.add(Job("InfluxDB", store.look_after, LOOK_AFTER, LOOK_AFTER / 2)),
+            plan_jobs=lambda scheduler: _plan_influx(scheduler, store),
             lane_of=store.lane_of,
         )
+
+
+def _plan_influx(scheduler: Scheduler, store: InfluxStore) -> None:
+    scheduler.add(Job("InfluxDB", store.look_after, LOOK_AFTER, LOOK_AFTER / 2))
+    scheduler.add(Job("rollups", store.roll_up, ROLL_UP, first=timedelta(0)))
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from urllib.error import URLError
 from pydantic import SecretStr
 
 from influx.settings import InfluxSettings
+from telemetry.rollup import LEVELS
 from telemetry.schema import MeasurementClass
 
 URL, TOKEN, ORG = "OPSWATCH_TEST_INFLUX_URL", "OPSWATCH_TEST_INFLUX_TOKEN", "OPSWATCH_TEST_INFLUX_ORG"
@@ -75,12 +76,12 @@ class InfluxServer:
         return str(made["token"])
 
     def fresh(self, retention_s: int = 0, shard_s: int | None = None) -> InfluxSettings:
-        """Settings with buckets of their own, one for each class, which nobody else uses."""
+        """Settings with buckets of their own, one for each class and each level, which nobody else uses."""
         settings = InfluxSettings(
             self.url, self.org, SecretStr(self.token), bucket_prefix=f"test{os.getpid()}_{next(_numbers)}"
         )
-        for one in MeasurementClass:
-            self.make_bucket(settings.bucket(one), retention_s, shard_s)
+        for name in (*map(settings.bucket, MeasurementClass), *map(settings.level_bucket, LEVELS)):
+            self.make_bucket(name, retention_s, shard_s)
         return settings
 
     def stop(self) -> None:
