@@ -58,9 +58,10 @@ format: $(VENV)/.installed-test ## Format and mend what can be mended
 bench: install $(VENV)/.installed-test ## Measure against the peers that are here (docs/performance.md)
 	@$(BIN)/python -m bench
 
-docs: $(VENV)/.installed-test ## Generate the configuration reference and the OpenAPI document
+docs: $(VENV)/.installed-test ## Generate the configuration reference, the OpenAPI document and the tasks of InfluxDB
 	@$(BIN)/python -m opswatch.configuration_reference
 	@$(BIN)/python -m api.openapi
+	@$(BIN)/python -m opswatch.influx_tasks
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --upgrade
 requirements: $(VENV)/.installed ## Pin the newest allowed versions, with hashes

@@ -180,9 +180,14 @@ def _any_of(fields: Mapping[str, Sequence[Field]]) -> str:
 
 
 def _none_of(measurements: Sequence[Measurement]) -> str:
+    """That it is no field of a known kind: what was learned since does not change the text."""
+    known = {
+        one.name: fields
+        for one in measurements
+        if (fields := [field for field in one.fields if field.kind is not FieldKind.UNTYPED])
+    }
     return _balanced(
-        [f"(r._measurement != {_name(one.name)} or {_one_of(one.fields, is_meant=False)})" for one in measurements],
-        "and",
+        [f"(r._measurement != {_name(name)} or {_one_of(some, is_meant=False)})" for name, some in known.items()], "and"
     )
 
 

@@ -67,6 +67,15 @@ class _Level:
     failing: dict[int, _Failing] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Windows that are missing or wrong; whether their source holds nothing; whether the newest is missing."""
+
+    differ: frozenset[int]
+    is_empty: bool
+    is_newest_missing: bool
+
+
 class Rollups:
     """Call `roll_up` several times a minute, and `touched` with what was written.
 
@@ -167,7 +176,9 @@ class Rollups:
                 self._forget(level, due, early)
 
     async def _advance(self, level: Level, now: int) -> bool:
-        due = self._progress.due(level, now - _PATIENCE)
+        # Nothing is made of windows that are missing themselves.
+        stale = (window for one in LEVELS if one.name == level.source for window in self._progress.stale(one))
+        due = min((self._progress.due(level, now - _PATIENCE), *stale)) // level.step * level.step
         until = self._progress.until(level)
         if until is None:
             oldest = await self._oldest(self._source(level), self._repairable_from(level), now)
@@ -178,12 +189,17 @@ class Rollups:
         # What it would be made from is deleted meanwhile, where nothing was counted for so long.
         start = max(until, min(due, self._repairable_from(level)))
         stop = min(due, start + _COUNTED_AT_ONCE[level.name])
-        differ, is_idle = await self._differ(level, range(start, stop, level.step))
+        seen = await self._compared(level, range(start, stop, level.step))
+        if seen.is_empty and stop < due:  # nor need all the windows be counted in which there is nothing
+            oldest = await self._oldest(self._source(level), stop, due)
+            stop = due if oldest is None else oldest // level.step * level.step
         self._progress.note_made(level, stop)
         if level.source == RAW:
-            self._mark(differ)
-        self._progress.note_stale({level: differ})
-        self._note_run(level, due, stop, is_idle=is_idle)
+            self._mark(seen.differ)
+        self._progress.note_stale({level: set(seen.differ)})
+        if stop == due and not seen.is_empty:
+            state = self._levels[level.name]
+            state.idle_runs = state.idle_runs + 1 if seen.is_newest_missing else 0
         return True
 
     async def _repair(self, level: Level, now: int) -> bool:
@@ -200,7 +216,7 @@ class Rollups:
         last = min(last, first + (state.at_once - 1) * level.step)
         piece = range(first, last + level.step, level.step)
         await self._make(level, piece)
-        wrong = (await self._differ(level, piece))[0]
+        wrong = (await self._compared(level, piece)).differ
         right = set(piece) - wrong
         self._forget(level, self._progress.until(level) or until, right)
         state.made_windows += len(right)
@@ -229,12 +245,6 @@ class Rollups:
             if coarser.source == level.name and until is not None:
                 again = {window for window in windows_touched(coarser, windows) if window < until}
                 self._progress.note_stale({coarser: again})
-
-    def _note_run(self, level: Level, due: int, stop: int, *, is_idle: bool) -> None:
-        """Whether the task has done the newest windows; not of those that are made up for."""
-        state = self._levels[level.name]
-        if stop == due:
-            state.idle_runs = state.idle_runs + 1 if is_idle else 0
 
     async def _make(self, level: Level, windows: range) -> None:
         """Have the windows made; what cannot be made is in the level's `reason`. Raises StoreUnavailable."""
@@ -271,17 +281,16 @@ class Rollups:
         answer = await self._connection.ask("POST", "/api/v2/query", organisation, body, _HEADERS)
         return "" if answer.status == 200 and not answer.body.strip() else _words(answer)
 
-    async def _differ(self, level: Level, windows: range) -> tuple[set[int], bool]:
-        """The windows that are missing or wrong by their counts; and whether the newest with samples is missing."""
+    async def _compared(self, level: Level, windows: range) -> _Compared:
         bucket, from_samples = self._connection.settings.level_bucket(level), level.source == RAW
         there, made = await asyncio.gather(
             self._counts(counts_query(self._source(level), windows, of_level=not from_samples)),
             self._counts(counts_query(bucket, windows, of_level=True)),
         )
-        fields = countable(self._registry)
-        differ = windows_that_differ(fields, there.found, made.found, from_samples=from_samples)
+        differ = windows_that_differ(countable(self._registry), there.found, made.found, from_samples=from_samples)
         present = {window for counts in made.found.values() for window in counts}
-        return differ, windows[-1] in differ and windows[-1] not in present
+        newest = max((window for counts in there.found.values() for window in counts), default=None)
+        return _Compared(frozenset(differ), not there.found, newest in differ and newest not in present)
 
     async def _counts(self, question: FluxQuery) -> Counts:
         counts = Counts()

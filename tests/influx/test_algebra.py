@@ -129,11 +129,11 @@ def test_influxdb_answers_as_the_oracle_does(world: World) -> None:
 
     words = [f"fn {function}" for function in Function] + ["level 5m", "level 1h", "across a seam"]
     words += [f"fn {function} from levels" for function in Function if function is not Function.FIRST]
-    assert {word: seen[word] for word in words if seen[word] < 5} == {}
+    assert {word: seen[word] for word in words if seen[word] < 2} == {}
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1_500)
+@pytest.mark.timeout(3_600)
 def test_influxdb_answers_as_the_oracle_does_however_long_it_is_asked(world: World) -> None:
     """All of the cases that the embedded store is tried with."""
     compare(world, [number for number in range(CASES) if number not in few()])
