@@ -15,7 +15,8 @@ from opswatch.cli.running import CONFIG
 from opswatch.log_record import inert
 
 if TYPE_CHECKING:
-    from influx.changes import Permission, There
+    from influx.changes import There
+    from influx.permissions import Permission
     from opswatch.provision_text import Account
     from opswatch.provisioning import Wish
 
@@ -76,7 +77,7 @@ def apply(
 
     Example: opswatch provision apply --setup
     """
-    from influx.changes import Permission
+    from influx.permissions import Permission
     from opswatch.provision_text import drift_lines
     from opswatch.provisioning import apply as make
 
