@@ -200,6 +200,8 @@ def _read_token(settings: InfluxSettings) -> str:
         else:
             token = settings.token.get_secret_value().strip() if settings.token is not None else ""
     except (OSError, UnicodeDecodeError) as error:
+        if settings.awaits_token and isinstance(error, FileNotFoundError):
+            return ""
         raise StoreUnavailable(f"the token of InfluxDB cannot be read: {error}") from error
     if not token.isprintable():  # no header can carry it
         raise StoreUnavailable(f"{where} must hold the token of InfluxDB alone, on one line")

@@ -139,9 +139,9 @@ class StackAdministration:
 
 def _asked(variable: _Variable) -> str:
     values = variable.arguments.values
-    return values.query if isinstance(values, _Values) else ""
+    return values.query.strip() if isinstance(values, _Values) else ""
 
 
 def _cell(cell: _Cell) -> Cell:
-    queries = tuple(one.text for one in cell.properties.queries or ())
+    queries = tuple(one.text.strip() for one in cell.properties.queries or ())
     return Cell(cell.name, (cell.x, cell.y, cell.w, cell.h), queries)

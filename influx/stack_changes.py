@@ -118,11 +118,11 @@ def parts_of(objects: Sequence[Mapping[str, Any]]) -> dict[str, Part]:
             Cell(
                 chart["name"],
                 (chart["xPos"], chart["yPos"], chart["width"], chart["height"]),
-                tuple(query["query"] for query in chart.get("queries", ())),
+                tuple(query["query"].strip() for query in chart.get("queries", ())),  # as InfluxDB keeps them
             )
             for chart in spec.get("charts", ())
         )
-        query = spec["query"] if one["kind"] == "Variable" else ""
+        query = spec["query"].strip() if one["kind"] == "Variable" else ""
         found[one["metadata"]["name"]] = Part(one["kind"], spec["name"], cells, query)
     return found
 

@@ -13,6 +13,7 @@ from dashboards.influx_template import influx_template, variable_names
 from dashboards.panels import DashboardConfig
 from influx.panel_flux import PanelFlux
 from influx.settings import InfluxSettings
+from opswatch.boards import load_boards
 from telemetry.measurements import BUILT_IN
 from telemetry.schema import Registry
 
@@ -37,8 +38,6 @@ def grafana_files(boards: DashboardConfig, registry: Registry = BUILT_IN) -> dic
 
 
 def main() -> None:
-    from opswatch.wiring import load_boards
-
     for name, text in grafana_files(load_boards(None)).items():
         (FOLDER / name).write_text(text, encoding="utf-8")
         sys.stdout.write(f"wrote dashboards/grafana/{name}\n")

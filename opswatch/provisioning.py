@@ -33,7 +33,9 @@ from influx.stack_changes import ApplyStack, RemoveStack, StackChange
 from influx.task_administration import TaskAdministration
 from influx.task_changes import AlterTask, DeleteTask, MakeTask, TaskChange
 from influx.token_rights import connected, granted, oldest_point
+from opswatch.boards import load_boards
 from opswatch.data_directory import DataDirectory
+from opswatch.influx_dashboards import template_objects
 from opswatch.influx_keys import InfluxKeys, read_token
 from opswatch.settings import Settings
 from telemetry.errors import ConfigurationError, Fault, OpsWatchError, ServerError
@@ -84,7 +86,9 @@ def wish_of(
         raise ConfigurationError([Fault("the store is embedded, and needs no provision", source, hint=hint)])
     directory = DataDirectory(settings.data_dir)
     keys = InfluxKeys(directory, influx.token_file or directory.influx_token)
-    return Wish(influx, blueprint(influx, settings.retention), keys, admin_token, now, permissions)
+    boards = load_boards(settings.dashboards_file)
+    objects = template_objects(influx, boards) if settings.influx_dashboards else ()
+    return Wish(influx, blueprint(influx, settings.retention, objects), keys, admin_token, now, permissions)
 
 
 async def look(wish: Wish) -> There:
@@ -188,7 +192,8 @@ async def _admin_token(wish: Wish) -> SecretStr:
         return pending
     hint = (
         "set it, or INFLUXDB_V2_TOKEN, to a token with all rights in the organisation:"
-        f" `influx auth create --org {wish.influx.org} --all-access`, or the owner's"
+        f" `influx auth create --org {wish.influx.org} --all-access`, or the owner's; for a start that provisions by"
+        " itself, storage.influxdb.admin_token_file"
     )
     raise ConfigurationError(
         [Fault("there is no token to provision with", "command line", "--admin-token-file", hint=hint)]

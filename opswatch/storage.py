@@ -20,6 +20,7 @@ from opswatch.backup import CopiedStore
 from opswatch.data_directory import DataDirectory
 from opswatch.housekeeping import Housekeeping
 from opswatch.scheduler import Job, Scheduler
+from opswatch.self_provision import AGAIN, SelfProvision
 from opswatch.settings import Settings
 from telemetry.clock import Clock
 from telemetry.points import Point, Tags
@@ -79,14 +80,16 @@ class EmbeddedFigures:
 class InfluxFigures:
     """Implements StoreFigures for InfluxDB."""
 
-    def __init__(self, store: InfluxStore) -> None:
+    def __init__(self, store: InfluxStore, provision: SelfProvision | None) -> None:
         self._store = store
+        self._provision = provision
 
     def take_statistics(self) -> StoreStatistics:
         return self._store.take_statistics()
 
     def condition(self, now: datetime) -> StoreCondition:
-        return StoreCondition(notes=self._store.notes, levels=self._store.level_status(now))
+        own = (self._provision.note,) if self._provision is not None and self._provision.note else ()
+        return StoreCondition(notes=(*own, *self._store.notes), levels=self._store.level_status(now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +113,27 @@ def open_storage(place: Place, registry: Registry) -> AbstractAsyncContextManage
 @asynccontextmanager
 async def _influx(place: Place, settings: InfluxSettings, registry: Registry) -> AsyncIterator[Storage]:
     exports, options = place.directory.exports, StreamOptions(engine=EngineOptions(spill_limit=spill_of(place)))
+    wanted = place.settings.provision
+    provision = None if wanted is None else SelfProvision(place.settings, wanted, place.clock)
+    if provision is not None and settings.token_file is not None and not settings.token_file.exists():
+        await provision.attempt()  # else the first job does it, and a command without a server need not
     async with InfluxStore.opened(settings, place.settings.retention, registry, place.clock, place.host) as store:
         yield Storage(
             kind="influxdb",
             writer=store,
             reader=store,
             exporter=StreamExporter(store, registry, exports, options),
-            figures=InfluxFigures(store),
+            figures=InfluxFigures(store, provision),
             tag_sets=await store.tag_sets(),
             copied=None,
-            plan_jobs=lambda scheduler: _plan_influx(scheduler, store),
+            plan_jobs=lambda scheduler: _plan_influx(scheduler, store, provision),
             lane_of=store.lane_of,
         )
 
 
-def _plan_influx(scheduler: Scheduler, store: InfluxStore) -> None:
+def _plan_influx(scheduler: Scheduler, store: InfluxStore, provision: SelfProvision | None) -> None:
+    if provision is not None:
+        scheduler.add(Job("provision", provision.attempt, AGAIN, first=timedelta(0)))
     scheduler.add(Job("InfluxDB", store.look_after, LOOK_AFTER, LOOK_AFTER / 2))
     scheduler.add(Job("rollups", store.roll_up, ROLL_UP, first=timedelta(0)))
 

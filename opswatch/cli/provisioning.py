@@ -108,7 +108,7 @@ def verify(admin_token_file: Path | None = ADMIN, as_json: bool = JSON, config: 
 def _wish(config: Path | None, admin_token_file: Path | None, *permissions: Permission) -> Wish:
     from opswatch.provisioning import wish_of
     from opswatch.settings import settings_to_provision
-    from opswatch.wiring import system_clock
+    from opswatch.system_clock import system_clock
 
     settings, admin_token = settings_to_provision(config, admin_token_file)
     return wish_of(settings, admin_token, system_clock().now(), frozenset(permissions))

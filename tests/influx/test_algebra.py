@@ -13,7 +13,7 @@ from influx.encoder import Encoder
 from influx.reader import InfluxReader
 from influx.rollups import Rollups
 from influx.settings import InfluxSettings
-from opswatch.wiring import system_clock
+from opswatch.system_clock import system_clock
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.schema import MeasurementClass

@@ -21,8 +21,8 @@ from influx.reader import InfluxReader
 from influx.rollup_tasks import rollup_task
 from influx.settings import InfluxSettings
 from influx.stack_changes import parts_of
+from opswatch.boards import load_boards
 from opswatch.influx_dashboards import FOLDER, grafana_files, template_objects
-from opswatch.wiring import load_boards
 from telemetry.measurements import BUILT_IN
 from telemetry.panel_questions import Asks, PanelQuestion
 from telemetry.points import Point

@@ -34,8 +34,12 @@ async def test_a_plan_shows_everything_that_is_missing_and_touches_nothing(site:
         *(f"+ bucket {site.name(word)}" for word in LEVELS),
         "+ token opswatch",
         "+ token grafana",
+        f"+ task {site.name('5m')}",
+        f"+ task {site.name('1h')}",
+        "+ dashboards",
     ]
-    assert last == "7 changes wait: `opswatch provision apply`"
+    assert lines[-1] == "+ dashboards: are missing; make 6 dashboards, 3 variables and 1 label"
+    assert last == "10 changes wait: `opswatch provision apply`"
     assert everything(site.server) == before
     assert not (site.folder / ".opswatch").exists()
 
@@ -45,8 +49,10 @@ async def test_an_apply_makes_buckets_and_tokens_and_a_second_one_nothing(site: 
     done = await site.provision("apply")
 
     assert (done.code, done.output) == (0, "everything is as it should be\n"), done.complaint
-    assert len(done.complaint.splitlines()) == 7
+    assert len(done.complaint.splitlines()) == 10
     assert site.kept() == LEVELS
+    assert site.tasks() == {site.name("5m"): "active", site.name("1h"): "active"}
+    assert len(site.dashboards()) == 6
     assert {one.name: one.stat().st_mode & 0o777 for one in site.keys.glob("influx_*")} == {
         "influx_token": 0o600,
         "influx_grafana_token": 0o600,
@@ -331,7 +337,7 @@ async def test_an_apply_waits_for_another_one_of_the_same_folder(site: Site) -> 
         assert first == b"another `opswatch provision apply` is at work here; waiting for its end\n"
         assert site.kept() == {}
     _, rest = await process.communicate()
-    assert (process.returncode, len(rest.splitlines()), site.kept()) == (0, 7, LEVELS)
+    assert (process.returncode, len(rest.splitlines()), site.kept()) == (0, 10, LEVELS)
 
 
 async def test_an_apply_that_is_killed_at_any_step_is_finished_by_the_next(site: Site, tmp_path: Path) -> None:
