@@ -94,6 +94,7 @@ class TaskAdministration:
         if answer.status != HTTPStatus.OK:
             return task.lastRunError or "InfluxDB does not say why"
         runs = read_answer(_Runs, answer, f"show the runs of the task {task.name}").runs
-        said = [line.message for run in runs for line in run.log]
+        # The first line of a log quotes the whole text, in which the word may stand as well.
+        said = [line.message for run in runs for line in run.log if not line.message.startswith("Started task")]
         wanted = [one for one in said if "error" in one.lower()] or [task.lastRunError, *said[-1:]]
         return " ".join(next(filter(None, wanted), "InfluxDB does not say why").split())[:_LINE]

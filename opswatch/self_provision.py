@@ -16,7 +16,7 @@ from telemetry.errors import OpsWatchError
 
 logger = logging.getLogger(__name__)
 
-AGAIN = timedelta(minutes=1)
+AGAIN = timedelta(seconds=10)
 _WITHIN = timedelta(seconds=30)  # that one attempt takes; the server may be starting too
 
 
@@ -27,23 +27,24 @@ class SelfProvision:
         self._settings = settings
         self._provision = provision
         self._clock = clock
-        self._is_done = False
+        self.is_done = False
         self.note = ""  # what is not as it should be, with the way out
 
     async def attempt(self) -> None:
         """Once, unless one was made already; never raises for what the server is or says."""
-        if self._is_done:
+        if self.is_done:
             return
+        told = self.note
         try:
             async with asyncio.timeout(_WITHIN.total_seconds()):
                 self.note = await self._apply()
-            self._is_done = True
+            self.is_done = True
         except TimeoutError:
             self.note = f"InfluxDB was not provisioned within {_WITHIN.total_seconds():.0f} s; it is tried again"
         except (OpsWatchError, UnusableFile) as error:
             words = error.message if isinstance(error, OpsWatchError) else str(error)
-            self.note = f"InfluxDB is not provisioned yet, and it is tried again every minute: {words}"
-        if self.note:
+            self.note = f"InfluxDB is not provisioned yet, and it is tried again and again: {words}"
+        if self.note and self.note != told:
             logger.warning("provision", extra={"reason": self.note})
 
     async def _apply(self) -> str:

@@ -131,9 +131,15 @@ async def _influx(place: Place, settings: InfluxSettings, registry: Registry) ->
         )
 
 
+async def _provisioned(provision: SelfProvision, store: InfluxStore) -> None:
+    if not provision.is_done:
+        await provision.attempt()
+        await store.look_after()  # what it said before is no longer so
+
+
 def _plan_influx(scheduler: Scheduler, store: InfluxStore, provision: SelfProvision | None) -> None:
-    if provision is not None:
-        scheduler.add(Job("provision", provision.attempt, AGAIN, first=timedelta(0)))
+    if provision is not None and not provision.is_done:
+        scheduler.add(Job("provision", lambda: _provisioned(provision, store), AGAIN, first=timedelta(0)))
     scheduler.add(Job("InfluxDB", store.look_after, LOOK_AFTER, LOOK_AFTER / 2))
     scheduler.add(Job("rollups", store.roll_up, ROLL_UP, first=timedelta(0)))
 

@@ -104,13 +104,13 @@ class Site:
 
 def everything(server: InfluxServer) -> dict[str, Any]:
     """All buckets, authorizations, tasks, dashboards and stacks of a server, as it describes them."""
-    buckets: Any = server.call("GET", "/api/v2/buckets?limit=100")["buckets"]
+    buckets = _pages(server, "/api/v2/buckets?", "buckets")
     authorizations: Any = server.call("GET", "/api/v2/authorizations")["authorizations"]
     tasks: Any = server.call("GET", "/api/v2/tasks?limit=500")["tasks"]
     for one in tasks:  # it runs meanwhile
         for name in ("latestCompleted", "latestScheduled", "lastRunStatus", "lastRunError", "latestSuccess"):
             one.pop(name, None)
-    boards: Any = server.call("GET", "/api/v2/dashboards?limit=100&include=properties")["dashboards"]
+    boards = _pages(server, "/api/v2/dashboards?include=properties&", "dashboards")
     stacks: Any = server.call("GET", f"/api/v2/stacks?orgID={server.org_id}")["stacks"]
     return {
         "buckets": buckets,
@@ -119,6 +119,16 @@ def everything(server: InfluxServer) -> dict[str, Any]:
         "dashboards": boards,
         "stacks": stacks,
     }
+
+
+def _pages(server: InfluxServer, path: str, name: str) -> list[Any]:
+    """A list that InfluxDB gives a hundred of at most."""
+    found: list[Any] = []
+    while True:
+        page: Any = server.call("GET", f"{path}limit=100&offset={len(found)}")[name]
+        found += page
+        if len(page) < 100:
+            return found
 
 
 def status(server: InfluxServer, token: str, method: str, path: str, body: bytes | None = None) -> int:

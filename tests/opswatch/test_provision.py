@@ -340,11 +340,25 @@ async def test_an_apply_waits_for_another_one_of_the_same_folder(site: Site) -> 
     assert (process.returncode, len(rest.splitlines()), site.kept()) == (0, 10, LEVELS)
 
 
+async def test_an_apply_that_is_killed_is_finished_by_the_next(site: Site, tmp_path: Path) -> None:
+    """SIGKILL before some of the calls and changes of files, each time on other buckets; the next apply ends right."""
+    await killed(site, tmp_path, 9)
+
+
+@pytest.mark.soak
 async def test_an_apply_that_is_killed_at_any_step_is_finished_by_the_next(site: Site, tmp_path: Path) -> None:
-    """SIGKILL before every call and every change of a file, each time on other buckets; the next apply ends right."""
+    """Before every one of them."""
+    orphans = await killed(site, tmp_path, 1)
+
+    # Between the answer with a token and its file, a death leaves an authorization: named, and left to a person.
+    assert set(orphans) == {0, 1}
+
+
+async def killed(site: Site, base: Path, stride: int) -> list[int]:
+    """How many authorizations more than the two that are needed there are after each death."""
     script = ROOT / "tests" / "opswatch" / "provision_victim.py"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, script, site.server.url, site.server.org, site.prefix, tmp_path / "deaths"),
+        *(sys.executable, script, site.server.url, site.server.org, site.prefix, base / "deaths", str(stride)),
         env=environment_of(INFLUXDB_V2_TOKEN=site.server.token),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -352,17 +366,17 @@ async def test_an_apply_that_is_killed_at_any_step_is_finished_by_the_next(site:
     output, _ = await process.communicate()
 
     assert process.returncode == 0
-    died = int(output)
-    assert died > 20
+    died = json.loads(output)
+    assert len(died) > 40 / stride
     orphans = []
-    for number in range(1, died + 1):
-        victim = Site(tmp_path / "deaths" / str(number), site.server, f"{site.prefix}_{number}")
+    for number in died:
+        victim = Site(base / "deaths" / str(number), site.server, f"{site.prefix}_{number}")
         assert victim.kept() == LEVELS
         assert may_write(site.server, victim.own_token, victim.name("self"))
         assert may_read(site.server, victim.grafana_token, victim.name("self"))
+        assert (len(victim.tasks()), len(victim.dashboards())) == (2, 6)
         orphans.append(len(victim.authorizations()) - 2)
-    # Between the answer with a token and its file, a death leaves an authorization: named, and left to a person.
-    assert set(orphans) == {0, 1}
+    return orphans
 
 
 @pytest.mark.parametrize(
