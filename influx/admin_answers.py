@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from influx import advice
-from influx.connection import Answer
+from influx.http_answers import Answer
 from telemetry.errors import ServerError
 
 M = TypeVar("M", bound=BaseModel)

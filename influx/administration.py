@@ -17,7 +17,8 @@ from pydantic import BaseModel, Field, SecretStr
 from influx import advice
 from influx.admin_answers import JSON, Id, lacks, message_of, read_answer, refused, was_made
 from influx.blueprint import FOR_EVER, Bucket, Right
-from influx.connection import Answer, InfluxConnection
+from influx.connection import InfluxConnection
+from influx.http_answers import Answer
 from telemetry.errors import ServerError
 
 OWNER = "opswatch"  # the user that a setup makes

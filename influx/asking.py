@@ -12,7 +12,8 @@ from datetime import timedelta
 import aiohttp
 
 from influx.annotated_csv import AnnotatedCsvParser, ErrorTable, GarbledAnswer, Rows
-from influx.connection import Answer, InfluxConnection, short_answer, shown, told
+from influx.connection import InfluxConnection, short_answer, told
+from influx.http_answers import Answer, shown
 from influx.parameters import FluxQuery, extern
 from telemetry.errors import InvalidQuery, QueryTimedOut, QueryTooLarge, StoreUnavailable
 from telemetry.times import format_duration

@@ -11,7 +11,8 @@ from http import HTTPStatus
 
 from influx import advice
 from influx.canary import ask_small, query_trouble
-from influx.connection import Answer, InfluxConnection, shown
+from influx.connection import InfluxConnection
+from influx.http_answers import Answer, shown
 from influx.write_answers import Asked, Closed, Later, Taken, meaning
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable

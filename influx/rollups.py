@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from influx.asking import FluxAsker, message_of, within
-from influx.connection import Answer, InfluxConnection, shown
+from influx.connection import InfluxConnection
+from influx.http_answers import Answer, shown
 from influx.parameters import FluxQuery
 from influx.rollup_coverage import Counts, Oldest, countable, counts_query, oldest_query, windows_that_differ
 from influx.rollup_tasks import LOOKBACK_WINDOWS, rollup_task

@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
 from influx import advice
-from influx.buckets import read_retentions, retention_notes, wanted_retentions
+from influx.buckets import FoundBucket, read_buckets, retention_notes, wanted_retentions
 from influx.canary import Canary
 from influx.connection import InfluxConnection
 from influx.examination import Examination, examine
 from influx.reader import InfluxReader
 from influx.rollups import Rollups
+from influx.server_watch import ServerWatch
 from influx.settings import InfluxSettings
 from influx.tag_sets import read_tag_sets
 from influx.writer import InfluxWriter
@@ -46,12 +47,14 @@ class InfluxStore:
         self._registry = registry
         self._clock = clock
         self._writer = InfluxWriter(connection, registry, clock, Canary(connection, clock, host))
-        self._retentions: dict[str, timedelta | None] = {}
+        self._buckets: dict[str, FoundBucket] = {}
         self._rollups = Rollups(connection, registry, clock, self._kept_since)
+        self._server = ServerWatch(connection, registry, clock, host)
         self._reader = InfluxReader(connection, registry, self._kept_since, self._rollups.standings)
         self._examination = Examination()
         self._trouble = ""  # of the canary
         self._level_trouble = ""
+        self._canary_ms: float | None = None
         self._told: tuple[str, ...] = ()
         self._written_values = self._queries = 0
         self._longest_write = self._longest_read = 0.0
@@ -123,7 +126,9 @@ class InfluxStore:
             return ()
         stop = from_datetime(self._clock.now()) + 1
         bucket = self._connection.settings.bucket(MeasurementClass.METRICS)
-        start = stop - duration_nanoseconds(self._retentions.get(bucket) or self._wanted[bucket])
+        found = self._buckets.get(bucket)
+        kept = found.retention if found is not None else None
+        start = stop - duration_nanoseconds(kept or self._wanted[bucket])
         try:
             return await read_tag_sets(self._connection, self._registry, (start, stop), _AT_START)
         except OpsWatchError as error:
@@ -139,17 +144,20 @@ class InfluxStore:
         self._writer.hold(self._examination.faults[0] if self._examination.is_another else "")
         self._trouble = ""
         if not self._examination.faults:
+            started = time.perf_counter()
             outcome = await self._writer.prove()
+            is_well = outcome.status is WriteStatus.OK
+            self._canary_ms = (time.perf_counter() - started) * 1_000 if is_well else None
             self._trouble = outcome.message if outcome.status is not WriteStatus.OK else ""
             try:
-                self._retentions = await read_retentions(self._connection)
+                self._buckets = await read_buckets(self._connection)
             except StoreUnavailable as error:
                 logger.debug("the retentions of the buckets cannot be read", extra={"reason": error.message})
         self._tell()
 
     async def roll_up(self) -> None:
         """Find windows of the levels that are missing or wrong, and have them made; several times a minute."""
-        if self._examination.faults or not self._retentions:
+        if self._examination.faults or not self._buckets:
             return  # that is told already, and nobody knows how far back what is there may be relied on
         try:
             await self._rollups.roll_up()
@@ -157,6 +165,26 @@ class InfluxStore:
         except OpsWatchError as error:
             self._level_trouble = f"the rolled-up levels cannot be looked at: {error.message}"
             logger.debug("the levels cannot be looked at", extra={"reason": error.message})
+
+    async def watch_server(self) -> None:
+        """Ask the server how it is, once a minute; its answer is in `server_points`."""
+        if not self._is_no_use_asking:
+            await self._server.sample({found.id: name for name, found in self._buckets.items()})
+
+    @property
+    def server_points(self) -> Sequence[Point]:
+        """What the server said of itself at last."""
+        return self._server.points
+
+    @property
+    def address(self) -> str:
+        """Where the server is, as people know it."""
+        return self._connection.settings.url
+
+    @property
+    def canary_ms(self) -> float | None:
+        """How long the last point took to be written and read back; None where it did not come back."""
+        return self._canary_ms
 
     def level_status(self, now: datetime) -> tuple[LevelStatus, ...]:
         """How each rolled-up level stands; asks nothing."""
@@ -186,9 +214,9 @@ class InfluxStore:
     @property
     def notes(self) -> tuple[str, ...]:
         """The faults, and what is odd with the server without being one."""
-        odd = retention_notes(self._retentions, self._wanted)
+        odd = retention_notes(self._buckets, self._wanted)
         levels = (self._level_trouble,) if self._level_trouble and not self.faults else ()
-        return (*self.faults, *self._examination.warnings, *odd, *levels, *self._rollups.notes)
+        return (*self.faults, *self._examination.warnings, *odd, *levels, *self._rollups.notes, *self._server.notes)
 
     def take_statistics(self) -> StoreStatistics:
         """How it stands; asks nothing. The longest write and query begin anew."""
@@ -204,7 +232,8 @@ class InfluxStore:
         return taken
 
     def _kept_since(self, bucket: str) -> int | None:
-        kept = self._retentions.get(bucket)
+        found = self._buckets.get(bucket)
+        kept = None if found is None else found.retention
         return None if kept is None else from_datetime(self._clock.now() - kept)
 
     @contextmanager

@@ -44,6 +44,10 @@ class StoreFigures(Protocol):
         """What is broken, odd, lost, and how its levels stand."""
         ...
 
+    def server_points(self) -> Sequence[Point]:
+        """What a server said of itself at last."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:
@@ -76,6 +80,9 @@ class EmbeddedFigures:
         lost = (LostSamples(one.start, one.stop, one.reason, one.file) for one in self._store.missing_periods)
         return StoreCondition(self._store.damage, (), tuple(lost), self._store.rollup_status(now))
 
+    def server_points(self) -> Sequence[Point]:
+        return ()
+
 
 class InfluxFigures:
     """Implements StoreFigures for InfluxDB."""
@@ -89,7 +96,16 @@ class InfluxFigures:
 
     def condition(self, now: datetime) -> StoreCondition:
         own = (self._provision.note,) if self._provision is not None and self._provision.note else ()
-        return StoreCondition(notes=(*own, *self._store.notes), levels=self._store.level_status(now))
+        return StoreCondition(
+            notes=(*own, *self._store.notes),
+            levels=self._store.level_status(now),
+            address=self._store.address,
+            version=self._store.version,
+            canary_ms=self._store.canary_ms,
+        )
+
+    def server_points(self) -> Sequence[Point]:
+        return self._store.server_points
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +158,7 @@ def _plan_influx(scheduler: Scheduler, store: InfluxStore, provision: SelfProvis
         scheduler.add(Job("provision", lambda: _provisioned(provision, store), AGAIN, first=timedelta(0)))
     scheduler.add(Job("InfluxDB", store.look_after, LOOK_AFTER, LOOK_AFTER / 2))
     scheduler.add(Job("rollups", store.roll_up, ROLL_UP, first=timedelta(0)))
+    scheduler.add(Job("InfluxDB's metrics", store.watch_server, LOOK_AFTER, first=timedelta(0)))
 
 
 @asynccontextmanager
