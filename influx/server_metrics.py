@@ -49,6 +49,7 @@ _WANTED = frozenset((*_SUMS, *_COUNTED, *_ENDINGS, *_BUCKETS, f"{_REQUESTS}_sum"
 _AT_LEAST = {
     "influxdb_queries": ("running", "queued", "succeeded", "failed"),
     "influxdb_tasks": ("running", "succeeded", "failed"),
+    "influxdb_storage": ("compactions_queued", "write_errors", "dropped_values"),
     "influxdb_writes": ("ok_points", "dropped_points", "error_points", "timeouts"),
 }
 _WHOLE = frozenset(field.name for one in INFLUXDB for field in one.fields if field.type is FieldType.INTEGER)

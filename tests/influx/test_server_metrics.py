@@ -51,7 +51,13 @@ def test_samples_of_many_shards_are_added_up() -> None:
     made = tuple(points_of(read_metrics(SMALL), None, {"aa": "opswatch_raw"}, "here", 7))
 
     assert fields(iter(made), "influxdb_server") == {"uptime_s": 12.5, "writes": 20, "queries": 0}
-    assert fields(iter(made), "influxdb_storage") == {"wal_bytes": 150.0, "shards": 2.0}
+    assert fields(iter(made), "influxdb_storage") == {
+        "wal_bytes": 150.0,
+        "shards": 2.0,
+        "compactions_queued": 0.0,
+        "write_errors": 0,
+        "dropped_values": 0,
+    }
     assert fields(iter(made), "influxdb_queries") == {"running": 0.0, "queued": 0.0, "succeeded": 7, "failed": 2}
     assert fields(iter(made), "influxdb_tasks") == {"running": 0.0, "succeeded": 0, "failed": 1}
     assert [dict(one.tags)["bucket"] for one in made if one.measurement == "influxdb_bucket"] == ["opswatch_raw"]
