@@ -76,7 +76,7 @@ async def test_every_level_stands_for_every_sample_whatever_happened(site: Site,
     site.server.token = (site.keys / "influx_owner_token").read_text().strip()
     walk.say(f"provisioned: {len(done.complaint.splitlines())} changes, {version(site)}")
     hour = int(time.time()) // HOUR * HOUR - 3 * HOUR
-    with running(site.folder, METRICS_INTERVAL="1") as server:
+    with running(site.folder, METRICS_INTERVAL_SECONDS="1") as server:
         server.wait_for("/ready", '"ready"')
         push(server, [line for second in range(0, HOUR, 10) if second % 70 for line in lines(hour, second)])
         walk.say("an hour of simulated points was pushed, 51 in a minute; the host is sampled each second")
