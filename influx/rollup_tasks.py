@@ -15,14 +15,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from influx.predicates import balanced, literal
 from influx.settings import InfluxSettings
 from influx.text import encode_name
 from telemetry.measurements import BUILT_IN
 from telemetry.rollup import LEVELS, RAW, Aggregate, Level, aggregates, rolled_up
-from telemetry.schema import Field, FieldKind, Measurement, MeasurementClass
+from telemetry.schema import Field, FieldKind, FieldType, Measurement, MeasurementClass, Registry
 from telemetry.series import GROWTH_LOOKBACK
 
 _SECOND = 1_000_000_000
@@ -98,6 +98,26 @@ def rollup_task(
 def rolled_up_field(name: str, aggregate: Aggregate) -> str:
     """What a level calls an aggregate of a field."""
     return f"{name}_{aggregate}"
+
+
+def level_registry(measurements: Iterable[Measurement]) -> Registry:
+    """The fields of levels, as the tasks write them: counts are whole numbers, all else is as what it is made of."""
+    return Registry(
+        replace(
+            one,
+            fields=tuple(
+                Field(
+                    rolled_up_field(field.name, aggregate),
+                    FieldType.INTEGER if aggregate is Aggregate.COUNT else field.type,
+                    FieldKind.GAUGE,
+                )
+                for field in one.fields
+                for aggregate in aggregates(field.kind)
+            ),
+        )
+        for one in measurements
+        if rolled_up(one)
+    )
 
 
 def field_of(name: str) -> str:

@@ -92,6 +92,10 @@ class InfluxServer:
         made = self.call("POST", "/api/v2/authorizations", {"orgID": self.org_id, "permissions": permissions})
         return str(made["token"])
 
+    def settings(self, prefix: str) -> InfluxSettings:
+        """Those of buckets that begin so, in the name of the owner."""
+        return InfluxSettings(self.url, self.org, SecretStr(self.token), bucket_prefix=prefix)
+
     def fresh(self, retention_s: int = 0, shard_s: int | None = None) -> InfluxSettings:
         """Settings with buckets of their own, one for each class and each level, which nobody else uses."""
         settings = InfluxSettings(
