@@ -8,6 +8,7 @@ for the first one of a counter, which grows from nothing that the range holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,13 @@ _PER_SECOND = (
 )
 
 
+_SLASH = re.compile(r"\\.|/", re.DOTALL)  # one that is escaped already stays as it is
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return "\\/" if match[0] == "/" else match[0]
+
+
 class _Literals(Script):
     """Values in the text itself; those of `variables` (as `$host`) as what stands for them in a dashboard."""
 
@@ -43,7 +51,7 @@ class _Literals(Script):
     def bind(self, word: str, value: Parameter) -> str:
         del word
         if isinstance(value, Pattern):
-            return "/" + value.text.replace("/", "\\/") + "/"
+            return "/" + _SLASH.sub(_escaped, value.text).replace("\n", "\\n") + "/"
         assert isinstance(value, str)
         return self._variables.get(value) or literal(value)
 

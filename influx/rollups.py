@@ -36,8 +36,12 @@ logger = logging.getLogger(__name__)
 _HOUR = 3_600 * NANOSECONDS_PER_SECOND
 _DAY = 24 * _HOUR
 _PATIENCE = 20 * NANOSECONDS_PER_SECOND  # that a task has for its work before its windows are looked for
+# How far back a start counts: what is older was counted by many starts before, and years of it would take minutes.
+_RECOUNTED = 31 * _DAY
 _COUNTED_AT_ONCE = {"5m": _DAY, "1h": 14 * _DAY}
 _MADE_AT_ONCE = 24  # windows
+# Seen once on a busy server, and not in sixty tries after: a window was not whole when its text had come to its end.
+_AT_ONCE = 2  # tries before a window counts as one that would not be made
 _AT_WORK = timedelta(seconds=15)  # for one turn
 _FIRST_PAUSE, _LONGEST_PAUSE = 60 * NANOSECONDS_PER_SECOND, _HOUR  # before a window that would not be made is tried
 _IDLE_RUNS = 3  # of a task, after which somebody should look at it
@@ -182,13 +186,17 @@ class Rollups:
         due = min((self._progress.due(level, now - _PATIENCE), *stale)) // level.step * level.step
         until = self._progress.until(level)
         if until is None:
-            oldest = await self._oldest(self._source(level), self._repairable_from(level), now)
+            first = max(self._repairable_from(level), (now - _RECOUNTED) // level.step * level.step)
+            oldest = await self._oldest(self._source(level), first, now)
             self._progress.note_made(level, due if oldest is None else min(due, oldest // level.step * level.step))
             return True
         if until >= due:
             return False
         # What it would be made from is deleted meanwhile, where nothing was counted for so long.
         start = max(until, min(due, self._repairable_from(level)))
+        if start >= due:
+            self._progress.note_made(level, due)
+            return True
         stop = min(due, start + _COUNTED_AT_ONCE[level.name])
         seen = await self._compared(level, range(start, stop, level.step))
         if seen.is_empty and stop < due:  # nor need all the windows be counted in which there is nothing
@@ -216,8 +224,12 @@ class Rollups:
         first, last = runs_of(stale, level.step)[0]
         last = min(last, first + (state.at_once - 1) * level.step)
         piece = range(first, last + level.step, level.step)
-        await self._make(level, piece)
-        wrong = (await self._compared(level, piece)).differ
+        wrong = frozenset(piece)
+        for _ in range(_AT_ONCE):
+            await self._make(level, piece)
+            wrong = (await self._compared(level, piece)).differ
+            if not wrong:
+                break
         right = set(piece) - wrong
         self._forget(level, self._progress.until(level) or until, right)
         state.made_windows += len(right)
@@ -227,7 +239,6 @@ class Rollups:
             state.failures += 1
             pause = min(2 * state.failing[window].pause, _LONGEST_PAUSE) if window in state.failing else _FIRST_PAUSE
             state.failing[window] = _Failing(now + pause, pause)
-        self._note_coarser(level, right)
         return True
 
     def _forget(self, level: Level, until: int, windows: Iterable[int]) -> None:
@@ -238,14 +249,6 @@ class Rollups:
         state.failing = {window: one for window, one in state.failing.items() if window not in windows}
         if not state.failing:
             state.reason = ""
-
-    def _note_coarser(self, level: Level, windows: Iterable[int]) -> None:
-        """What was made from these windows is to be made again."""
-        for coarser in LEVELS:
-            until = self._progress.until(coarser)
-            if coarser.source == level.name and until is not None:
-                again = {window for window in windows_touched(coarser, windows) if window < until}
-                self._progress.note_stale({coarser: again})
 
     async def _make(self, level: Level, windows: range) -> None:
         """Have the windows made; what cannot be made is in the level's `reason`. Raises StoreUnavailable."""

@@ -161,6 +161,10 @@ def test_with_every_permission_nothing_is_left_to_change(data: st.DataObject, wa
 
     assert plan(wanted, there) == ()
     assert leftovers(wanted, there) == ()
+    if wanted.stack is not None:
+        assert len(there.stacks) == (1 if wanted.stack.objects else 0)
+    ours = [one.name for one in there.tasks if one.description != "mine"]
+    assert sorted(ours) == sorted(task.name for task in wanted.tasks)
     assert applied(wanted, there, ALL) == (there, [])
 
 

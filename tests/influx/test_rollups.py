@@ -192,6 +192,18 @@ async def test_a_long_stretch_without_samples_is_not_counted_day_by_day(world: W
     assert segments(await world.ask(Function.LAST, stop=2 * HOUR)) == [("1h", 0, 120)]
 
 
+async def test_a_bucket_that_keeps_no_longer_than_a_counter_looks_back_has_nothing_to_repair(world: World) -> None:
+    """No window can be made anew from it; what its task makes is taken as it is."""
+    raw = world.settings.bucket(MeasurementClass.METRICS)
+    await world.write(*[sent(minute, minute) for minute in range(120)])
+    world.kept[raw] = START + 70 * MINUTE
+    await world.roll_up(START + 2 * HOUR)
+    world.kept[raw] = START + 200 * MINUTE
+    await world.roll_up(START + 4 * HOUR)
+
+    assert world.levels(START + 4 * HOUR)["5m"].missed_windows == 0
+
+
 async def test_an_empty_store_is_rolled_up_as_far_as_can_be(world: World) -> None:
     """What comes later is late, or comes in time."""
     await world.roll_up(START + 3 * HOUR)
@@ -210,13 +222,14 @@ async def test_windows_of_deleted_samples_stay_as_they_are(world: World) -> None
     bounds = {"start": to_datetime(START).isoformat(), "stop": to_datetime(START + 90 * MINUTE).isoformat()}
     world.server.call("POST", f"/api/v2/delete?org={world.settings.org}&bucket={raw}", bounds)
     world.kept[raw] = START + 90 * MINUTE
-    await world.write(sent(95, 95), sent(150, 150))
+    # The first sample that is left has nothing to grow from any more, which must not get into its window.
+    await world.write(sent(91, 91), sent(95, 95), sent(150, 150))
     await world.roll_up(START + 5 * HOUR)
-    answer = await world.ask(Function.COUNT, stop=4 * HOUR)
+    answer = await world.ask(Function.COUNT, Function.INCREASE, stop=4 * HOUR)
     tags = ValuesQuery(ValuesOf.FIELD, START, START + HOUR)
 
     assert segments(answer) == [("1h", 0, 240)]
-    assert values(answer) == [[60, 60, 60, 60]]
+    assert values(answer) == [[60, 60, 60, 60], [59, 60, 60, 60]]
     assert answer.warnings == ()
     assert await world.reader.values(tags) == ("bytes_sent",)
     (told,) = (await world.ask(Function.MIN, stop=HOUR)).warnings
@@ -349,6 +362,7 @@ async def test_a_clock_that_was_ahead_does_not_stop_the_levels(world: World) -> 
     await world.roll_up(START + 30 * DAY)
     await world.write(*[sent(minute, minute) for minute in range(60, 130)])
     await world.roll_up(START + 125 * MINUTE)
+    assert world.levels(START + 125 * MINUTE)["5m"].until == to_datetime(START + 120 * MINUTE), world.rollups.notes
     await world.write(*[sent(minute, minute) for minute in range(130, 180)])
     await world.roll_up(START + 185 * MINUTE)
 

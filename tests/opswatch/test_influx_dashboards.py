@@ -116,7 +116,7 @@ def test_a_page_of_somebodys_own_is_rendered_with_whatever_it_says() -> None:
     query = {
         "measurement": "net",
         "fields": ["bytes_recv"],
-        "where": [f"interface:{HOSTILE}", "host~:^a/b"],
+        "where": [f"interface:{HOSTILE}", "host~:^a/b\\/c"],
         "fn": "rate",
     }
     panels = [{"kind": "chart", "title": "T" * 300, "query": query}]
@@ -131,7 +131,7 @@ def test_a_page_of_somebodys_own_is_rendered_with_whatever_it_says() -> None:
         "Mine, history (opswatch)",
     ]
     assert all(checker().accepts(bound(text, {"opswatch_host": "x", "opswatch_service": "y"})) for text in texts)
-    assert all("^a\\/b" in text and "${x}" not in text for text in texts)
+    assert all("^a\\/b\\/c/" in text and "${x}" not in text for text in texts)
     assert {len(name) for _, name, _ in cells_of(objects)} == {100}
 
 
