@@ -33,7 +33,7 @@ _CHANGES_WAIT = 3
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="provision",
-        help="Make the buckets and tokens that OpsWatch needs in InfluxDB, and keep them so.",
+        help="Make what OpsWatch needs in InfluxDB, buckets, tokens, tasks and dashboards, and keep it so.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
@@ -70,9 +70,9 @@ def apply(
     as_json: bool = JSON,
     config: Path | None = CONFIG,
 ) -> None:
-    """Make buckets and tokens what they should be, then look whether they are. Again and again does no harm.
+    """Make buckets, tokens, tasks and dashboards what they should be, then look whether they are.
 
-    Nothing that is not OpsWatch's is touched. A token goes into its file, readable by its owner alone, and is never
+    Again and again does no harm. Nothing that is not OpsWatch's is touched. A token goes into its file, readable by its owner alone, and is never
     shown. Exit codes are those of `plan`: 3 when something still waits for a word of yours.
 
     Example: opswatch provision apply --setup
