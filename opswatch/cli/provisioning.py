@@ -72,8 +72,9 @@ def apply(
 ) -> None:
     """Make buckets, tokens, tasks and dashboards what they should be, then look whether they are.
 
-    Again and again does no harm. Nothing that is not OpsWatch's is touched. A token goes into its file, readable by its owner alone, and is never
-    shown. Exit codes are those of `plan`: 3 when something still waits for a word of yours.
+    Again and again does no harm. Nothing that is not OpsWatch's is touched. A token goes into its file, readable by
+    its owner alone, and is never shown. Exit codes are those of `plan`: 3 when something still waits for a word of
+    yours.
 
     Example: opswatch provision apply --setup
     """
