@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dashboards.panel_cells import COLUMNS, VARIABLES, BoardView, CellView, board_views
+from dashboards.panel_cells import COLUMNS, VARIABLES, BoardView, CellView, board_views, short_name
 from dashboards.panels import DashboardConfig
 from telemetry.panel_questions import Asks, PanelTexts
 from telemetry.schema import Registry
@@ -18,6 +18,7 @@ GRAFANA_VARIABLES: Mapping[str, str] = {
     name: f"${{{tag}:json}}" for name, tag in VARIABLES.items()
 }  # quoted by Grafana
 _SCHEMA = 39
+_UID_LENGTH = 40
 _GRID, _ROW = 24, 2  # columns; a row of ours is so many of its own high
 _SOURCE = {"type": "influxdb", "uid": "${source}"}
 _UNITS = {
@@ -47,7 +48,7 @@ def _board(board: BoardView, texts: PanelTexts) -> Board:
     ]
     return {
         "id": None,
-        "uid": f"opswatch-{board.name}"[:40],
+        "uid": short_name(f"opswatch-{board.name}", board.name, _UID_LENGTH),
         "title": f"OpsWatch: {board.title}",
         "tags": ["opswatch"],
         "schemaVersion": _SCHEMA,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards.panel_cells import VARIABLES, BoardView, CellView, board_views
+from dashboards.panel_cells import VARIABLES, BoardView, CellView, board_views, short_name
 from dashboards.panels import DashboardConfig
 from telemetry.panel_questions import Asks, PanelTexts
 from telemetry.schema import Registry
@@ -54,7 +54,8 @@ def influx_template(config: DashboardConfig, registry: Registry, texts: PanelTex
 
 
 def _variable(prefix: str, tag: str) -> str:
-    return re.sub(r"\W", "_", f"{prefix}_{tag or 'measurement'}", flags=re.ASCII)
+    name = re.sub(r"\W", "_", f"{prefix}_{tag or 'measurement'}", flags=re.ASCII)
+    return name if not name[0].isdigit() else f"_{name}"
 
 
 def _dashboard(board: BoardView, texts: PanelTexts, prefix: str, bound: Sequence[Object]) -> Object:
@@ -111,6 +112,5 @@ def _object(kind: str, name: str, title: str, **spec: Any) -> Object:
 
 
 def _named(word: str) -> str:
-    """The name of an object within the stack, where it is alone: as DNS has labels."""
-    own = re.sub(r"[^a-z0-9-]+", "-", word.lower())
-    return f"opswatch-{own}"[:_NAME_LENGTH].strip("-")
+    """The name of an object within the stack, where no other has it: as DNS has labels."""
+    return short_name(f"opswatch-{re.sub(r'[^a-z0-9-]+', '-', word.lower()).strip('-')}", word, _NAME_LENGTH)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from dashboards.panels import (
     BarsPanel,
@@ -64,6 +65,13 @@ def board_views(config: DashboardConfig, registry: Registry) -> tuple[BoardView,
     """Every page, and for each with charts that levels can answer its history, months of it."""
     boards = [_board(page, registry) for page in config.dashboards]
     return (*boards, *[history for board in boards if (history := _history(board)).cells])
+
+
+def short_name(name: str, of: str, length: int) -> str:
+    """A name of at most so many characters for what is called `of`; where it does not hold all of that, with a hash."""
+    if name.endswith(of) and len(name) <= length:
+        return name
+    return f"{name[: length - 9].rstrip('-')}-{sha256(of.encode()).hexdigest()[:8]}"
 
 
 def _board(page: Dashboard, registry: Registry) -> BoardView:

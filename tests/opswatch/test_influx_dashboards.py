@@ -135,6 +135,24 @@ def test_a_page_of_somebodys_own_is_rendered_with_whatever_it_says() -> None:
     assert {len(name) for _, name, _ in cells_of(objects)} == {100}
 
 
+def test_pages_with_long_names_and_such_that_look_alike_have_names_of_their_own() -> None:
+    """InfluxDB knows 63 small letters, digits and dashes, Grafana 40 characters."""
+    query = {"measurement": "net", "fields": ["bytes_recv"], "fn": "rate"}
+    sections = [{"panels": [{"kind": "chart", "title": "Received", "query": query}]}]
+    names = ["a" * 61, "a" * 60, "a_b", "a-b", "b" * 45]
+    own = DashboardConfig.model_validate(
+        {"version": 1, "dashboards": [{"name": name, "title": name, "sections": sections} for name in names]}
+    )
+    objects = [one["metadata"]["name"] for one in template_objects(InfluxSettings("", "", bucket_prefix="1team"), own)]
+    boards = [json.loads(text)["uid"] for text in grafana_files(own).values()]
+
+    assert len(set(objects)) == len(objects) == 4 + 2 * len(names)
+    assert all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name) for name in objects)
+    assert len(set(boards)) == len(boards) == 2 * len(names)
+    assert all(len(uid) <= 40 for uid in boards)
+    assert variable_names("1team")["$host"] == "_1team_host"
+
+
 @dataclass
 class World:
     server: InfluxServer
