@@ -111,6 +111,15 @@ class RollupHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerHealth:
+    """A server that is the store. `canary_ms`: how long a point took to be written and read back; None: it did not."""
+
+    address: str
+    version: str  # empty before it has said so
+    canary_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class LostPeriod:
     """Samples of [start, stop) are lost, at most; `start` None: from whenever on. `file` is the store set aside."""
 
@@ -139,6 +148,9 @@ class OwnHealth:
     lost: tuple[LostPeriod, ...] = ()
     disk: DiskHealth | None = None
     store_notes: tuple[str, ...] = ()  # sentences about what is odd with the store
+    server: ServerHealth | None = None  # None: the store is a file of ours
+    longest_write_ms: float | None = None  # of the store, in the ten seconds before the newest sample
+    longest_query_ms: float | None = None
     catch_up_s: float | None = (
         None  # until nothing waits in the spool, at the pace of now; None: nothing does, or unknown
     )

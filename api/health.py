@@ -21,6 +21,7 @@ from api.models import (
     ServiceStatusAnswer,
     SpoolAnswer,
     StoreAnswer,
+    StoreLevelAnswer,
     SystemHealthAnswer,
     SystemMetricsAnswer,
 )
@@ -185,6 +186,21 @@ def _connection_status(own: OwnHealth, *, reachable: bool) -> ConnectionStatusAn
             series=own.store_series,
             file_bytes=own.store_file_bytes,
             notes=list(own.store_notes),
+            address=own.server.address if own.server is not None else None,
+            version=(own.server.version or None) if own.server is not None else None,
+            canary_ms=_rounded(own.server.canary_ms) if own.server is not None else None,
+            longest_write_ms=_rounded(own.longest_write_ms),
+            longest_query_ms=_rounded(own.longest_query_ms),
+            levels=[
+                StoreLevelAnswer(
+                    level=one.level,
+                    until=None if one.until is None else written(one.until),
+                    behind_seconds=round(one.lag_s, 3),
+                    missed_windows=one.missed_windows,
+                    late_windows=one.late_windows,
+                )
+                for one in own.rollups
+            ],
             missing=[
                 MissingAnswer(start=written(one.start), stop=written(one.stop) or "", reason=one.reason, file=one.file)
                 for one in own.lost
@@ -198,3 +214,7 @@ def _connection_status(own: OwnHealth, *, reachable: bool) -> ConnectionStatusAn
             trouble=own.spool_trouble,
         ),
     )
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)

@@ -85,8 +85,28 @@ class MissingAnswer(Answer):
     file: str = Field(description="What was set aside, in the data directory.")
 
 
+class StoreLevelAnswer(Answer):
+    """How far a rolled-up level is."""
+
+    level: str
+    until: str | None = Field(description="Every window that begins before is made; null while there is none.")
+    behind_seconds: float
+    missed_windows: int = Field(description="Due, and not made yet.")
+    late_windows: int = Field(description="To be made again, because samples came late.")
+
+
 class StoreAnswer(Answer):
+    """R68: how the store stands, and how long it takes."""
+
     kind: str
+    address: str | None = Field(description="Where the server is; null where the store is a file of OpsWatch.")
+    version: str | None = Field(description="What the server says that it is.")
+    canary_ms: float | None = Field(
+        description="How long a point took, of the last minute, to be written and read back; null when it did not come."
+    )
+    longest_write_ms: float | None = Field(description="In the ten seconds before the newest sample.")
+    longest_query_ms: float | None = Field(description="In the ten seconds before the newest sample.")
+    levels: list[StoreLevelAnswer]
     series: int | None = Field(description="null: the store does not say.")
     file_bytes: int | None = Field(description="null: the store does not say.")
     notes: list[str] = Field(description="What is odd with the store, in sentences.")

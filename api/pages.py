@@ -123,6 +123,10 @@ def _facts(own: OwnHealth, now: datetime, version: str) -> tuple[Fact, ...]:
 
 def _store_words(own: OwnHealth) -> str:
     words = [own.store_kind]
+    if own.server is not None:
+        words = [f"InfluxDB {own.server.version} at {own.server.address}".replace("  ", " ")]
+        took = own.server.canary_ms
+        words.append("a test point does not come back" if took is None else f"a test point is back after {took:.0f} ms")
     if own.store_series is not None:
         words.append(f"{own.store_series:,} series")
     if own.store_file_bytes is not None:

@@ -20,7 +20,7 @@ from telemetry.panel_queries import FluxOf, Lines, PanelQuery, TagValues, condit
 from telemetry.schema import Registry
 
 SCHEMA_VERSION = 39
-DATA_SOURCE = {"type": "influxdb", "uid": "${datasource}"}
+DATA_SOURCE = {"type": "influxdb", "uid": "${source}"}
 CHOICES: Mapping[str, PanelQuery] = {"host": TagValues("host"), "service": TagValues("service", "probe")}
 _MAX_UID = 40
 _TALL = 2  # rows of Grafana's grid for one of ours; it has twice as many columns, too
@@ -54,10 +54,10 @@ def boards(
 def _boards(config: DashboardConfig, registry: Registry) -> Iterator[tuple[str, Dashboard, Sequence[Placed]]]:
     for dashboard in config.dashboards:
         title = plain(dashboard.title) or dashboard.name
-        yield dashboard.name, dashboard.model_copy(update={"title": title}), cells_of(dashboard, registry)
+        yield f"opswatch-{dashboard.name}", dashboard.model_copy(update={"title": title}), cells_of(dashboard, registry)
         if history := history_of(dashboard, registry):
             named = dashboard.model_copy(update={"title": f"{title}, history", "range": "30d"})
-            yield f"{dashboard.name}-history", named, history
+            yield f"opswatch-{dashboard.name}-history", named, history
 
 
 def _board(
@@ -75,7 +75,7 @@ def _board(
         "editable": True,
         "graphTooltip": 1,
         "timezone": "browser",
-        "refresh": "30s" if name == dashboard.name else "",
+        "refresh": "" if name.endswith("-history") else "30s",
         "time": {"from": f"now-{dashboard.range}", "to": "now"},
         "timepicker": {},
         "annotations": {"list": []},
@@ -100,10 +100,9 @@ _LINKS = {
 
 
 def _uid(name: str) -> str:
-    text = f"opswatch-{name}"
-    if len(text) <= _MAX_UID:
-        return text
-    return f"{text[: _MAX_UID - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if len(name) <= _MAX_UID:
+        return name
+    return f"{name[: _MAX_UID - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _repeats(cells: Sequence[Placed]) -> dict[tuple[str, TagValues], Repeat]:
@@ -133,7 +132,7 @@ def _variables(
     prefix = {"text": bucket_prefix, "value": bucket_prefix, "selected": True}
     return [
         {
-            "name": "datasource",
+            "name": "source",
             "label": "Data source",
             "type": "datasource",
             "query": "influxdb",

@@ -34,6 +34,7 @@ _SUFFIXES: Mapping[Unit, str] = {
     "count": "",
     "share": "",
 }
+_LABEL = {"color": "#326BBA", "description": "Made by `opswatch provision`"}
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
 
 # What the dashboards let one choose, by the words of conditions.
@@ -55,7 +56,7 @@ class Naming:
 def template(config: DashboardConfig, registry: Registry, flux_of: FluxOf, naming: Naming) -> list[dict[str, Any]]:
     """All objects; the label first. A panel that cannot be asked is a note that says why."""
     label = identifier(naming.prefix, "label")
-    objects = [_object("Label", label, {"name": naming.prefix, "color": "#326BBA", "description": "Made by OpsWatch"})]
+    objects = [_object("Label", label, _LABEL | {"name": f"OpsWatch {naming.prefix}"})]
     for name, choice in CHOICES.items():
         spec = {
             "name": naming.variables[name],
@@ -69,8 +70,8 @@ def template(config: DashboardConfig, registry: Registry, flux_of: FluxOf, namin
     for dashboard in config.dashboards:
         for word, title, cells in _dashboards(dashboard, registry):
             spec = {
-                "name": _title(naming.prefix, title),
-                "description": "Made by OpsWatch from its pages: changes are lost when it is applied again",
+                "name": f"{title} ({naming.prefix})",
+                "description": f"The page {dashboard.name} of OpsWatch, kept by `opswatch provision`",
                 "associations": _labelled(label),
                 "charts": [chart for one in cells for chart in _charts(one, flux_of)],
             }
@@ -83,11 +84,6 @@ def _dashboards(dashboard: Dashboard, registry: Registry) -> Iterator[tuple[str,
     yield "dashboard", title, cells_of(dashboard, registry)
     if history := history_of(dashboard, registry):
         yield "history", f"{title}, history", history
-
-
-def _title(prefix: str, title: str) -> str:
-    # Whose dashboards they are is said where there may be several OpsWatches on one server.
-    return f"OpsWatch: {title}" if prefix == "opswatch" else f"OpsWatch {prefix}: {title}"
 
 
 def identifier(*words: str) -> str:

@@ -17,7 +17,7 @@ from embedded.selection import Selected, SeriesIndex, first_line
 from embedded.sql import TABLES, select_in_time_order, select_latest, select_raw
 from embedded.values import read_values
 from embedded.windows import WindowedQuery, answer_quantiles, answer_windows
-from telemetry.answers import MAX_VALUES, cut, expired, too_many_values, typed
+from telemetry.answers import MAX_VALUES, cut, expired, quantiles_from_buckets, too_many_values, typed
 from telemetry.errors import QueryTooLarge, StoreDamaged, StoreUnavailable
 from telemetry.grouping import finished
 from telemetry.points import Tags
@@ -133,12 +133,7 @@ class QueryRunner:
             for one in self._index.select(asked.cursor, query, measurement)
             if one.type is not FieldType.TEXT and one.series.field not in from_buckets
         ]
-        warnings = [
-            f"the quantiles of {name} come from the buckets of its histogram, because its samples are not all kept;"
-            " they are good to the width of a bucket, a quarter of the value"
-            for name in from_buckets
-            if measurement.field(name) is not None
-        ]
+        warnings = [quantiles_from_buckets(name) for name in from_buckets if measurement.field(name) is not None]
         buckets = self._index.select_buckets(asked.cursor, query, measurement, from_buckets)
         return answer_quantiles(asked, exact, buckets, warnings)
 

@@ -6,16 +6,17 @@ never disagree: a crash leaves the level as it was before, and the next run goes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import duckdb
 
 from embedded.day_marks import DayMarks, Taken
 from embedded.rollup_sql import counts_that_differ, make_windows, mark_stale, oldest_from, source_table
 from embedded.sql import RAW_TABLE, WIDE_TABLES, integer_list
-from telemetry.rollup import LEVELS, RAW, Level, Standing, windows_touched
+from telemetry.rollup import LEVELS, Level
+from telemetry.rollup_progress import RollupProgress, runs_of
 from telemetry.series import GROWTH_LOOKBACK
 
 _HOUR = 3_600 * 1_000_000_000
@@ -33,68 +34,30 @@ class LevelStatistics:
     failures: int = 0
 
 
-@dataclass(slots=True)
-class _Progress:
-    until: int | None = None  # None: nothing was ever made of this level
-    stale: set[int] = field(default_factory=set)
-
-
-class RollupLedger:
-    """How far each level is, and which of its windows are stale: in memory as in the store's tables.
-
-    Readers look at it from their own threads; what they see is at worst a moment old.
-    """
+class RollupLedger(RollupProgress):
+    """The progress of all levels, in memory as in the store's tables."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._progress = {level.name: _Progress() for level in LEVELS}
+        super().__init__()
         self._kept: dict[str, int] = {}
+        levels = {level.name: level for level in LEVELS}
         for name, until in connection.execute("SELECT level, max(until) FROM rollup_level GROUP BY 1").fetchall():
-            if name in self._progress:
-                self._progress[name].until = until
+            if name in levels:
+                self.note_made(levels[name], until)
         for name, window in connection.execute("SELECT DISTINCT level, ts FROM rollup_stale").fetchall():
-            if name in self._progress:
-                self._progress[name].stale.add(window)
+            if name in levels:
+                self.note_stale({levels[name]: {window}})
         self._kept.update(connection.execute("SELECT table_name, max(since) FROM kept GROUP BY 1").fetchall())
-
-    def standings(self) -> tuple[Standing, ...]:
-        """What queries may rely on: each level up to its first stale window."""
-        found = []
-        for level in LEVELS:
-            progress = self._progress[level.name]
-            if progress.until is not None:
-                found.append(Standing(level, min((progress.until, *tuple(progress.stale)))))
-        return tuple(found)
-
-    def until(self, level: Level) -> int | None:
-        """Every window of the level that begins before this is made; None when there is none."""
-        return self._progress[level.name].until
-
-    def stale(self, level: Level) -> frozenset[int]:
-        return frozenset(self._progress[level.name].stale)
 
     def kept_since(self, table: str) -> int | None:
         """From when on a table is whole (ns); None when nothing was ever deleted from it."""
         return self._kept.get(table)
 
-    def touched_by(self, times: Sequence[int]) -> dict[Level, set[int]]:
-        """Which windows, made already, samples written now at these times change; for the transaction that does."""
-        touched: dict[Level, set[int]] = {}
-        changed: set[int] = set()  # the windows of the level before
-        for level in LEVELS:
-            until = self._progress[level.name].until
-            if until is None:
-                changed = set()
-                continue
-            if level.source == RAW:
-                changed = windows_touched(level, (time for time in times if time < until))
-                # A counter's next sample grows from this one, and lies up to an hour later.
-                changed |= {later for window in changed for later in _followers(level, window)}
-            else:
-                changed = windows_touched(level, changed)
-            first = self.repairable_from(level)
-            changed = {window for window in changed if first <= window < until}
-            touched[level] = changed - self._progress[level.name].stale
-        return {level: windows for level, windows in touched.items() if windows}
+    def touched(self, times: Sequence[int]) -> dict[Level, set[int]]:
+        """Which windows, made already and not stale yet, samples written now at these times change; for the
+        transaction that does."""
+        touched = self.touched_by(times, self.repairable_from)
+        return {level: new for level, windows in touched.items() if (new := windows - self.stale(level))}
 
     def repairable_from(self, level: Level) -> int:
         """Windows before this must stay as they are: part of what they were made from is deleted."""
@@ -104,27 +67,12 @@ class RollupLedger:
         lookback = GROWTH_LOOKBACK if source_table(level) == RAW_TABLE else 0
         return -(-(since + lookback) // level.step) * level.step
 
-    def note_stale(self, touched: Mapping[Level, set[int]]) -> None:
-        """They are committed as stale."""
-        for level, windows in touched.items():
-            # A new set, not a change of the old: a reader may be looking at that one.
-            self._progress[level.name].stale = self._progress[level.name].stale | windows
-
-    def note_made(self, level: Level, until: int, repaired: Iterable[int] = ()) -> None:
-        progress = self._progress[level.name]
-        progress.stale = progress.stale - set(repaired)
-        progress.until = until
-
     def note_kept(self, table: str, since: int) -> None:
         self._kept[table] = since
 
     def kept_after(self, now: int) -> list[str]:
         """The tables of which it is noted that they are whole from a time on that is still to come."""
         return [table for table, since in self._kept.items() if since > now]
-
-
-def _followers(level: Level, window: int) -> range:
-    return range(window, window + GROWTH_LOOKBACK + level.step, level.step)
 
 
 class Reconciler:
@@ -151,20 +99,6 @@ class Reconciler:
     @property
     def ledger(self) -> RollupLedger:
         return self._ledger
-
-    def due(self, level: Level, now: int) -> int:
-        """Up to where the level's windows are to be made at `now`; no further than its source is."""
-        due = (now - level.grace) // level.step * level.step
-        source = next((one for one in LEVELS if one.name == level.source), None)
-        if source is not None:
-            until = self._ledger.until(source)
-            due = due if until is None else min(due, until // level.step * level.step)
-        return due
-
-    def missed(self, level: Level, now: int) -> int:
-        """How many windows are due and not made."""
-        until = self._ledger.until(level)
-        return 0 if until is None else max(0, (self.due(level, now) - until) // level.step)
 
     def check(self, level: Level, start: int, stop: int) -> int:
         """Compare the counts of a level with its source's over [start, stop), mark what differs; how many windows.
@@ -209,7 +143,7 @@ class Reconciler:
             for table in tables:
                 self._ledger.note_kept(table, now)
         for level in LEVELS:
-            until, due = self._ledger.until(level), self.due(level, now)
+            until, due = self._ledger.until(level), self._ledger.due(level, now)
             if until is not None and until > due:
                 early = [window for window in self._ledger.stale(level) if window >= due]
                 with transaction(self._connection):
@@ -227,7 +161,7 @@ class Reconciler:
         piece = [window for window in stale if window < end]
         whole = [window for window in piece if window >= self._ledger.repairable_from(level)]
         with transaction(self._connection):
-            for first, last in _runs(whole, level.step):
+            for first, last in runs_of(whole, level.step):
                 for statement in make_windows(level, first, last + level.step):
                     self._connection.execute(statement)
             taken = self._marks.take(WIDE_TABLES[level.name], piece[0], whole)
@@ -239,7 +173,7 @@ class Reconciler:
         return True
 
     def _advance(self, level: Level, now: int) -> bool:
-        due = self.due(level, now)
+        due = self._ledger.due(level, now)
         known = self._ledger.until(level)
         if known is not None and known >= due:
             return False
@@ -291,14 +225,3 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with suppress(duckdb.Error):  # the engine has rolled back already, or died: what it said first counts
             connection.execute("ROLLBACK")
         raise
-
-
-def _runs(windows: Iterable[int], step: int) -> list[tuple[int, int]]:
-    """(first, last) of each run of windows that follow one another."""
-    runs: list[tuple[int, int]] = []
-    for window in windows:
-        if runs and window == runs[-1][1] + step:
-            runs[-1] = (runs[-1][0], window)
-        else:
-            runs.append((window, window))
-    return runs

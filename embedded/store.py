@@ -244,7 +244,7 @@ class EmbeddedStore:
             level=level.name,
             until=None if until is None else to_datetime(until),
             lag_s=0.0 if until is None else max(0, now - until) / NANOSECONDS_PER_SECOND,
-            missed_windows=self._reconciler.missed(level, now),
+            missed_windows=self._rollups.missed(level, now),
             late_windows=len(self._rollups.stale(level)),
             made_windows=statistics.made_windows,
             failures=statistics.failures,

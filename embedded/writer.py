@@ -200,7 +200,7 @@ class BatchWriter:
             self._appenders["series_kind"].flush()
         times = {table: batch.times() for table, batch in batches.items()}
         taken = [mark for table, some in times.items() for mark in self._marks.take(table, min(some), some)]
-        stale = self._ledger.touched_by(times.get(RAW_TABLE, ()))
+        stale = self._ledger.touched(times.get(RAW_TABLE, ()))
         for level, windows in stale.items():
             self._connection.execute(mark_stale(level, windows))
         for table, batch in batches.items():

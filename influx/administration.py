@@ -7,25 +7,21 @@ when the answer is a refusal or none of InfluxDB's.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr
 
 from influx import advice
+from influx.admin_answers import JSON, Id, lacks, message_of, read_answer, refused, was_made
 from influx.blueprint import FOR_EVER, Bucket, Right
-from influx.connection import Answer, InfluxConnection
+from influx.connection import InfluxConnection
+from influx.http_answers import Answer
 from telemetry.errors import ServerError
 
-M = TypeVar("M", bound=BaseModel)
 OWNER = "opswatch"  # the user that a setup makes
-_DENIED = re.compile(r"(read|write):(?:orgs/[0-9a-f]{16})?/?(\w+)(?:/([0-9a-f]{16}))? is unauthorized")
-_JSON = {"Content-Type": "application/json"}
-
-_Id = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]  # it becomes a part of a path
 
 
 class _Rule(BaseModel):
@@ -34,7 +30,7 @@ class _Rule(BaseModel):
 
 
 class _Bucket(BaseModel):
-    id: _Id
+    id: Id
     name: str
     retentionRules: list[_Rule] = []  # noqa: N815
 
@@ -44,7 +40,7 @@ class _Buckets(BaseModel):
 
 
 class _Organisation(BaseModel):
-    id: _Id
+    id: Id
     name: str
 
 
@@ -53,7 +49,7 @@ class _Organisations(BaseModel):
 
 
 class _Authorization(BaseModel):
-    id: _Id
+    id: Id
     description: str = ""
     createdAt: str = ""  # noqa: N815
 
@@ -63,7 +59,7 @@ class _Authorizations(BaseModel):
 
 
 class _NewAuthorization(BaseModel):
-    id: _Id
+    id: Id
     token: Annotated[SecretStr, Field(min_length=1)]
 
 
@@ -106,7 +102,7 @@ class Administration:
     async def is_fresh(self) -> bool:
         """Whether nobody has set the server up."""
         answer = await self._connection.ask("GET", "/api/v2/setup")
-        return _read(_Setup, answer, "say whether it was set up").allowed
+        return read_answer(_Setup, answer, "say whether it was set up").allowed
 
     async def set_up(self, bucket: Bucket, password: SecretStr, token: SecretStr) -> bool:
         """Make the owner, the organisation and its first bucket; False when somebody has done so meanwhile."""
@@ -121,7 +117,7 @@ class Administration:
                 "token": token.get_secret_value(),
             },
         )
-        return _made(answer, "be set up")
+        return was_made(answer, "be set up")
 
     async def organisation(self) -> str:
         """The organisation's id."""
@@ -129,10 +125,12 @@ class Administration:
         if answer.status == HTTPStatus.NOT_FOUND and answer.is_json:
             raise ServerError(advice.no_organisation(self._org))
         found = [
-            one.id for one in _read(_Organisations, answer, "show its organisations").orgs if one.name == self._org
+            one.id
+            for one in read_answer(_Organisations, answer, "show its organisations").orgs
+            if one.name == self._org
         ]
         if not found:  # one without the right to see any sees an empty list
-            raise ServerError(_lacks("read", f"the organisation {self._org}"))
+            raise ServerError(lacks("read", f"the organisation {self._org}"))
         return found[0]
 
     async def buckets(self, names: Collection[str]) -> dict[str, SeenBucket]:
@@ -141,9 +139,9 @@ class Administration:
         for name in names:
             # A list has a hundred at most, and is filtered by rights only after it was cut: so each by its name.
             answer = await self._connection.ask("GET", "/api/v2/buckets", {"org": self._org, "name": name})
-            if answer.status == HTTPStatus.NOT_FOUND and answer.is_json and f'"{name}"' in _message(answer):
+            if answer.status == HTTPStatus.NOT_FOUND and answer.is_json and f'"{name}"' in message_of(answer):
                 continue
-            for one in _read(_Buckets, answer, f"show the bucket {name}").buckets:
+            for one in read_answer(_Buckets, answer, f"show the bucket {name}").buckets:
                 if one.name == name:
                     rule = one.retentionRules[0] if one.retentionRules else _Rule()
                     bucket = Bucket(name, rule.everySeconds, rule.shardGroupDurationSeconds)
@@ -153,19 +151,19 @@ class Administration:
     async def make_bucket(self, org: str, bucket: Bucket) -> bool:
         """Make it in the organisation of this id; False when one of this name is there already."""
         body = {"orgID": org, "name": bucket.name, "retentionRules": _rules(bucket)}
-        return _made(await self._post("/api/v2/buckets", body), f"make the bucket {bucket.name}")
+        return was_made(await self._post("/api/v2/buckets", body), f"make the bucket {bucket.name}")
 
     async def alter_bucket(self, identifier: str, bucket: Bucket) -> None:
         """Give the bucket of this id its retention and its shards; those that exist stay as they are."""
         body = json.dumps({"retentionRules": _rules(bucket)}).encode()
-        answer = await self._connection.ask("PATCH", f"/api/v2/buckets/{identifier}", None, body, _JSON)
+        answer = await self._connection.ask("PATCH", f"/api/v2/buckets/{identifier}", None, body, JSON)
         if answer.status != HTTPStatus.OK:
-            raise _refused(answer, f"change the bucket {bucket.name}")
+            raise refused(answer, f"change the bucket {bucket.name}")
 
     async def authorizations(self, org: str) -> tuple[SeenAuthorization, ...]:
         """Those of the organisation of this id that the token may see."""
         answer = await self._connection.listing("/api/v2/authorizations", {"orgID": org})
-        found = _read(_Authorizations, answer, "list its tokens").authorizations
+        found = read_answer(_Authorizations, answer, "list its tokens").authorizations
         return tuple(SeenAuthorization(one.id, one.description, one.createdAt) for one in found)
 
     async def make_token(self, org: str, description: str, rights: Sequence[tuple[Right, str]]) -> NewToken:
@@ -177,80 +175,20 @@ class Administration:
         body = {"orgID": org, "description": description, "permissions": permissions}
         answer = await self._post("/api/v2/authorizations", body)
         if answer.status != HTTPStatus.CREATED:
-            raise _refused(answer, f"make a token ({description})")
-        made = _read(_NewAuthorization, answer, "make a token")
+            raise refused(answer, f"make a token ({description})")
+        made = read_answer(_NewAuthorization, answer, "make a token")
         return NewToken(made.id, made.token)
 
     async def delete_authorization(self, identifier: str) -> None:
         """Delete it; that it is gone already is as good."""
         answer = await self._connection.ask("DELETE", f"/api/v2/authorizations/{identifier}")
         if answer.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
-            raise _refused(answer, f"delete the authorization {identifier}")
+            raise refused(answer, f"delete the authorization {identifier}")
 
     async def _post(self, path: str, body: object) -> Answer:
-        return await self._connection.ask("POST", path, None, json.dumps(body).encode(), _JSON)
+        return await self._connection.ask("POST", path, None, json.dumps(body).encode(), JSON)
 
 
 def _rules(bucket: Bucket) -> list[dict[str, object]]:
     rule = {"everySeconds": bucket.retention, "shardGroupDurationSeconds": bucket.shard}
     return [{"type": "expire", **rule}]
-
-
-def _made(answer: Answer, what: str) -> bool:
-    if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY and _code(answer) == "conflict":
-        return False
-    if answer.status != HTTPStatus.CREATED:
-        raise _refused(answer, what)
-    return True
-
-
-def _read(model: type[M], answer: Answer, what: str) -> M:
-    """What it says, or ServerError; an answer may hold a token, so nothing of it is quoted."""
-    if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-        raise _refused(answer, what)
-    try:
-        return model.model_validate_json(answer.body)
-    except ValidationError as error:
-        (first, *_) = error.errors(include_url=False, include_input=False)
-        place = ".".join(map(str, first["loc"])) or "the whole of it"
-        raise ServerError(
-            f"InfluxDB was asked to {what}, and its answer cannot be read: {place}: {first['msg']}"
-        ) from None
-
-
-def _refused(answer: Answer, what: str) -> ServerError:
-    message = _message(answer)
-    if denied := _DENIED.search(message):
-        action, resource, identifier = denied.groups()
-        which = f"{resource} {identifier}" if identifier else f"{resource} of the organisation"
-        return ServerError(f"InfluxDB does not {what}: {_lacks(action, which)}")
-    if answer.status == HTTPStatus.UNAUTHORIZED and answer.is_json:
-        words = "the token to provision with is wrong, was deleted, or is missing: name another by --admin-token-file"
-        return ServerError(f"InfluxDB does not {what}, as it does not know the token ({words})")
-    if not answer.is_json:
-        return ServerError(f"{what}: {advice.no_influxdb(f'{answer.status} {answer.text}')}")
-    return ServerError(f"InfluxDB does not {what}: {answer.status} {message or answer.text}")
-
-
-def _lacks(action: str, resource: str) -> str:
-    return (
-        f"the token to provision with lacks the right to {action} {resource}"
-        " (one that has all: `influx auth create --all-access`, or the owner's)"
-    )
-
-
-def _field(answer: Answer, name: str) -> str:
-    try:
-        body = json.loads(answer.body)
-    except ValueError:
-        return ""
-    value = body.get(name) if isinstance(body, dict) else None
-    return value[:300] if isinstance(value, str) else ""
-
-
-def _message(answer: Answer) -> str:
-    return " ".join(_field(answer, "message").split())
-
-
-def _code(answer: Answer) -> str:
-    return _field(answer, "code")

@@ -12,7 +12,8 @@ from datetime import timedelta
 import aiohttp
 
 from influx.annotated_csv import AnnotatedCsvParser, ErrorTable, GarbledAnswer, Rows
-from influx.connection import Answer, InfluxConnection, short_answer, shown, told
+from influx.connection import InfluxConnection, short_answer, told
+from influx.http_answers import Answer, shown
 from influx.parameters import FluxQuery, extern
 from telemetry.errors import InvalidQuery, QueryTimedOut, QueryTooLarge, StoreUnavailable
 from telemetry.times import format_duration
@@ -119,7 +120,7 @@ class FluxAsker:
             ) from error
 
     def _refusal(self, answer: Answer) -> Exception:
-        words = _message(answer)
+        words = message_of(answer)
         if answer.status in _WAY_OUT:
             return StoreUnavailable(f"InfluxDB at {self._url} refuses: {words}; {_WAY_OUT[answer.status]}")
         failure = self._failure(words)
@@ -162,7 +163,8 @@ def _body(flux: FluxQuery) -> bytes:
     return json.dumps(body).encode()
 
 
-def _message(answer: Answer) -> str:
+def message_of(answer: Answer) -> str:
+    """What an answer with an error says, for people."""
     if answer.is_json:
         try:
             content = json.loads(answer.body)

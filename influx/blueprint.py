@@ -1,12 +1,15 @@
-"""What an InfluxDB must hold to be ours: buckets, and tokens that may do no more than they must. Pure."""
+"""What an InfluxDB must hold to be ours: buckets, tokens with few rights, tasks, dashboards. Pure."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
+from influx.rollup_tasks import rollup_tasks
 from influx.settings import InfluxSettings
 from telemetry.rollup import FIVE_MINUTES, ONE_HOUR, Retention
 from telemetry.schema import MeasurementClass
@@ -54,19 +57,44 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """A task that must run. `description` is by which it is known as ours: names are not unique in InfluxDB."""
+
+    name: str
+    description: str
+    flux: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Dashboards, variables and labels that are made, kept and removed together: objects of InfluxDB's templates.
+
+    `objects` is empty where none of them should be there.
+    """
+
+    name: str
+    objects: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Blueprint:
-    """Everything that must be there in one organisation."""
+    """Everything that must be there in one organisation. `stack` None: what is there of it is nobody's business."""
 
     org: str
     buckets: tuple[Bucket, ...]
     tokens: tuple[Token, ...]
+    tasks: tuple[Task, ...] = ()
+    stack: Stack | None = None
 
 
 OWN_TOKEN, GRAFANA_TOKEN = "opswatch", "grafana"
 
 
-def blueprint(settings: InfluxSettings, retention: Retention) -> Blueprint:
-    """What the settings ask for: levels, events and our own (design.md 4), and who may read and write them."""
+def blueprint(
+    settings: InfluxSettings, retention: Retention, objects: Sequence[Mapping[str, Any]] | None = None
+) -> Blueprint:
+    """What the settings ask for: levels, events and our own (design.md 4), who may read and write them, what makes the
+    levels, and the dashboards, which are `objects` of a template; none are to be there where these are empty."""
     shards = (
         (settings.bucket(MeasurementClass.METRICS), retention.raw, _DAY),
         (settings.level_bucket(FIVE_MINUTES), retention.five_minutes, 7 * _DAY),
@@ -81,7 +109,14 @@ def blueprint(settings: InfluxSettings, retention: Retention) -> Blueprint:
         Token(OWN_TOKEN, f"OpsWatch {prefix}: reads and writes its buckets", reads | writes),
         Token(GRAFANA_TOKEN, f"OpsWatch {prefix}: Grafana reads its buckets", reads),
     )
-    return Blueprint(settings.org, buckets, tokens)
+    tasks = tuple(
+        Task(
+            task.name, f"OpsWatch {prefix}: makes the level {task.level.name}; `opswatch provision` keeps it", task.flux
+        )
+        for task in rollup_tasks(settings)
+    )
+    stack = None if objects is None else Stack(f"OpsWatch {prefix}", tuple(objects))
+    return Blueprint(settings.org, buckets, tokens, tasks, stack)
 
 
 def _bucket(name: str, kept: timedelta, shard: timedelta) -> Bucket:

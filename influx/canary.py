@@ -10,8 +10,9 @@ from http import HTTPStatus
 from io import StringIO
 
 from influx import advice
-from influx.connection import Answer, InfluxConnection, short_answer, told
+from influx.connection import InfluxConnection, short_answer, told
 from influx.encoder import Encoder
+from influx.http_answers import Answer
 from influx.parameters import Parameter, extern
 from influx.text import encode_tag
 from influx.write_answers import Asked, BadField, BadLines, Closed, Indivisible, Later, Meaning, Taken, TooOld, meaning

@@ -1,34 +1,20 @@
 """What must change on a server so that it is as it should be: from what was seen to a list of changes. Pure.
 
 Changes go by stages: those of a later one can only be made when the earlier ones are (a right is for a bucket's id).
-Whatever OpsWatch is to make there next (tasks, dashboards) is a kind of `Change` with its stage here, something wanted
-in the Blueprint, and something seen in There.
+What OpsWatch makes there is a kind of `Change` with its stage, something wanted in the Blueprint, and something seen in
+There; those of tasks and dashboards have modules of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum, StrEnum
+from enum import Enum
 
 from influx.blueprint import FOR_EVER, Blueprint, Bucket, Right, Token, kept_words
-
-
-class Permission(StrEnum):
-    """What somebody must say before a change is made; the words of the command line."""
-
-    SET_UP = "--setup"
-    DATA_LOSS = "--allow-data-loss"
-    REPLACE = "--replace-tokens"
-
-
-class Stage(IntEnum):
-    """When a change can be made."""
-
-    SET_UP = 1
-    BUCKETS = 2
-    TOKENS = 3
-    LEFTOVERS = 4
+from influx.permissions import Permission, Stage
+from influx.stack_changes import ApplyStack, RemoveStack, SeenStack, stack_changes
+from influx.task_changes import AlterTask, DeleteTask, MakeTask, SeenTask, task_changes, task_notes
 
 
 class Held(Enum):
@@ -66,13 +52,15 @@ class SeenToken:
 class There:
     """What was seen on a server. `oldest` is of buckets that keep longer than they should: the time of what would go.
 
-    Buckets by name; tokens by our name for them.
+    Buckets by name; tokens by our name for them; tasks of our names, whoever made them; stacks of our name.
     """
 
     is_set_up: bool
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
     tokens: Mapping[str, SeenToken] = field(default_factory=dict)
     oldest: Mapping[str, str] = field(default_factory=dict)
+    tasks: tuple[SeenTask, ...] = ()
+    stacks: tuple[SeenStack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +175,18 @@ class DeleteLeftover:
         return f"delete the older authorization {leftover_words(self.leftover)}"
 
 
-Change = SetUp | MakeBucket | AlterBucket | MakeToken | DeleteLeftover
+Change = (
+    SetUp
+    | MakeBucket
+    | AlterBucket
+    | MakeToken
+    | DeleteLeftover
+    | MakeTask
+    | AlterTask
+    | DeleteTask
+    | ApplyStack
+    | RemoveStack
+)
 
 
 def plan(wanted: Blueprint, there: There) -> tuple[Change, ...]:
@@ -207,7 +206,7 @@ def plan(wanted: Blueprint, there: There) -> tuple[Change, ...]:
     missing = {bucket.name for bucket in wanted.buckets} - set(there.buckets)
     for token in wanted.tokens:
         changes += _token_changes(token, there.tokens.get(token.name, SeenToken()), missing)
-    return tuple(changes)
+    return (*changes, *task_changes(wanted.tasks, there.tasks), *stack_changes(wanted.stack, there.stacks))
 
 
 def leftovers(wanted: Blueprint, there: There) -> tuple[DeleteLeftover, ...]:
@@ -225,7 +224,8 @@ def leftovers(wanted: Blueprint, there: There) -> tuple[DeleteLeftover, ...]:
 
 
 def notes(wanted: Blueprint, there: There) -> Iterator[str]:
-    """What somebody should know of the tokens, though nothing waits for it."""
+    """What somebody should know, though nothing waits for it."""
+    yield from task_notes(wanted.tasks, there.tasks)
     for token in wanted.tokens:
         state = there.tokens.get(token.name, SeenToken())
         if more := state.rights - token.rights:

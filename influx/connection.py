@@ -7,10 +7,10 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import aiohttp
 
+from influx.http_answers import Answer, shown
 from influx.settings import InfluxSettings
 from telemetry.errors import StoreUnavailable
 
@@ -18,33 +18,8 @@ MAX_ANSWER_BYTES = 64 * 1024  # of an answer that is no table: a server quotes w
 MAX_LISTING_BYTES = 32 * 1024 * 1024  # one token with all rights takes six thousand bytes of a list
 _CONNECT_SECONDS = 5.0
 _WRITE_SECONDS = 30.0  # the server itself gives up after ten
-_TEXT_LIMIT = 300  # characters of a foreign answer that people are shown
 # A new token may be in the file: the old one is not known any more, or may not see what it could see.
 _MAY_BE_THE_TOKEN = frozenset({401, 403, 404})
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer, of which at most MAX_ANSWER_BYTES are read (of a listing more). Headers by lower-case names."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body for people: one line, cut."""
-        return shown(self.body)
-
-    @property
-    def is_json(self) -> bool:
-        return self.headers.get("content-type", "").startswith("application/json")
-
-
-def shown(body: bytes) -> str:
-    """What a server said, on one line and not too long; it is hostile text."""
-    words = " ".join(body.decode("utf-8", "replace").split())
-    return words if len(words) <= _TEXT_LIMIT else words[: _TEXT_LIMIT - 1] + "…"
 
 
 class InfluxConnection:
@@ -200,6 +175,8 @@ def _read_token(settings: InfluxSettings) -> str:
         else:
             token = settings.token.get_secret_value().strip() if settings.token is not None else ""
     except (OSError, UnicodeDecodeError) as error:
+        if settings.awaits_token and isinstance(error, FileNotFoundError):
+            return ""
         raise StoreUnavailable(f"the token of InfluxDB cannot be read: {error}") from error
     if not token.isprintable():  # no header can carry it
         raise StoreUnavailable(f"{where} must hold the token of InfluxDB alone, on one line")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -11,11 +12,12 @@ from http import HTTPStatus
 
 from influx import advice
 from influx.canary import ask_small, query_trouble
-from influx.connection import Answer, InfluxConnection, shown
+from influx.connection import InfluxConnection
+from influx.http_answers import Answer, shown
 from influx.write_answers import Asked, Closed, Later, Taken, meaning
 from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
-from telemetry.rollup import Retention
+from telemetry.rollup import LEVELS, Retention
 from telemetry.schema import MeasurementClass
 from telemetry.times import format_duration
 
@@ -54,12 +56,12 @@ async def examine(connection: InfluxConnection, clock: Clock, retention: Retenti
             # A proxy before a server that is away says so with a 5xx, and that passes.
             return Examination(version, (fault,), is_another=answer.status < HTTPStatus.INTERNAL_SERVER_ERROR)
         # At once: a server that takes a second for each answer is not to look like one that gives none.
-        faults = await asyncio.gather(
-            *(_fault(connection, one, retention.of_class(one), after) for one in MeasurementClass)
-        )
+        buckets = {connection.settings.bucket(one): retention.of_class(one) for one in MeasurementClass}
+        faults = await asyncio.gather(*(_fault(connection, name, kept, after) for name, kept in buckets.items()))
+        levels = await _level_warnings(connection, retention, after) if not any(faults) else ()
     except StoreUnavailable as error:
         return Examination("", (error.message,))
-    warnings = (_version_warning(version, url), _clock_warning(answer, before, after, url))
+    warnings = (_version_warning(version, url), _clock_warning(answer, before, after, url), *levels)
     # Of a wrong token every bucket says the same.
     return Examination(version, tuple(dict.fromkeys(filter(None, faults))), tuple(filter(None, warnings)))
 
@@ -80,11 +82,16 @@ def wrong_server(answer: Answer, url: str) -> str:
     )
 
 
-async def _fault(
-    connection: InfluxConnection, measurement_class: MeasurementClass, kept: timedelta, now: datetime
-) -> str:
-    """What is wrong with the bucket of a class, which should be kept so long; empty when nothing is."""
-    org, bucket = connection.settings.org, connection.settings.bucket(measurement_class)
+async def _level_warnings(connection: InfluxConnection, retention: Retention, now: datetime) -> Sequence[str]:
+    """What is wrong with the buckets of the levels; what is measured is stored without them."""
+    buckets = {connection.settings.level_bucket(level): retention.of_level(level.name) for level in LEVELS}
+    found = await asyncio.gather(*(_fault(connection, name, kept, now) for name, kept in buckets.items()))
+    return [f"nothing is kept beyond the samples: {fault}" for fault in found if fault]
+
+
+async def _fault(connection: InfluxConnection, bucket: str, kept: timedelta, now: datetime) -> str:
+    """What is wrong with a bucket, which should be kept so long; empty when nothing is."""
+    org = connection.settings.org
     answer = await connection.write(bucket, b"", is_gzip=False)
     said = meaning(answer.status, answer.headers, answer.body, Asked(bucket, org, ()), now)
     if isinstance(said, Closed):

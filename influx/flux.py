@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from influx.parameters import Duration, FluxQuery, Instant
 from influx.predicates import Script, balanced, literal, one_of, pushed
+from influx.rollup_tasks import FROM_WINDOWS, rolled_up_field
 from influx.text import encode_name
+from telemetry.rollup import Aggregate
 from telemetry.schema import EARLIEST, LATEST
 from telemetry.series import EVERYTHING, GROWTH_LOOKBACK, Function, Predicate
 
@@ -75,6 +77,20 @@ def windows_query(selection: Selection, axis: range, functions: Sequence[Functio
     return script.query("\n\n".join(parts) + "\n")
 
 
+def level_query(selection: Selection, axis: range, aggregates: Sequence[Aggregate]) -> FluxQuery | None:
+    """Aggregates of the selection's fields in the windows of an axis, from a level's windows; a result for each."""
+    script = Script()
+    selection = replace(selection, start=axis.start, stop=axis.start + len(axis) * axis.step)
+    parts = []
+    for aggregate in aggregates:
+        fields = tuple(rolled_up_field(name, aggregate) for name in selection.fields)
+        if (source := _source(script, replace(selection, fields=fields))) is None:
+            return None
+        window = _window(script, axis, FROM_WINDOWS[aggregate])
+        parts.append(f'{source}\n    {window}\n    {_DROP}\n    |> yield(name: "{aggregate}")')
+    return script.query("\n\n".join(parts) + "\n")
+
+
 def values_query(selection: Selection, columns: Sequence[str]) -> FluxQuery | None:
     """What the series that have a sample hold in some columns, tags or `_field` or `_measurement`; None when nothing.
 
@@ -106,7 +122,7 @@ def _source(script: Script, selection: Selection) -> str | None:
     return f"from(bucket: {bucket})\n    |> range({bounds})\n    |> filter(fn: (r) => {balanced(conditions, 'and')})"
 
 
-def _window(script: Script, axis: range, function: Function) -> str:
+def _window(script: Script, axis: range, function: str) -> str:
     if len(axis) == 1:  # just the range, whose one window may begin anywhere
         return f"|> {function}()"
     every = script.bind("every", Duration(axis.step))

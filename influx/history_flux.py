@@ -6,9 +6,10 @@ nobody says otherwise. A window is a whole number of the level's, and a mean is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from influx.dashboard_script import DashboardScript, piped, windows
+from influx.rollup_tasks import FROM_WINDOWS, rolled_up_field
 from influx.settings import InfluxSettings
 from telemetry.errors import InvalidQuery
 from telemetry.panel_queries import Lines
@@ -16,16 +17,16 @@ from telemetry.rollup import FIVE_MINUTES, ONE_HOUR, Aggregate, Retention, is_an
 from telemetry.schema import Measurement
 from telemetry.series import Function
 
-# Of which aggregates a window is made, and how.
-_MADE_OF: dict[Function, tuple[tuple[Aggregate, ...], str]] = {
-    Function.MIN: ((Aggregate.MIN,), "min"),
-    Function.MAX: ((Aggregate.MAX,), "max"),
-    Function.MEAN: ((Aggregate.SUM, Aggregate.COUNT), "sum"),
-    Function.SUM: ((Aggregate.SUM,), "sum"),
-    Function.COUNT: ((Aggregate.COUNT,), "sum"),
-    Function.LAST: ((Aggregate.LAST,), "last"),
-    Function.INCREASE: ((Aggregate.INCREASE,), "sum"),
-    Function.RATE: ((Aggregate.INCREASE,), "sum"),
+# Of which aggregates a window is made.
+_MADE_OF: Mapping[Function, tuple[Aggregate, ...]] = {
+    Function.MIN: (Aggregate.MIN,),
+    Function.MAX: (Aggregate.MAX,),
+    Function.MEAN: (Aggregate.SUM, Aggregate.COUNT),
+    Function.SUM: (Aggregate.SUM,),
+    Function.COUNT: (Aggregate.COUNT,),
+    Function.LAST: (Aggregate.LAST,),
+    Function.INCREASE: (Aggregate.INCREASE,),
+    Function.RATE: (Aggregate.INCREASE,),
 }
 # These say too little of a window that is not over.
 _GATHERED = frozenset({Function.SUM, Function.COUNT, Function.INCREASE, Function.RATE})
@@ -37,8 +38,8 @@ def history_text(script: DashboardScript, settings: InfluxSettings, measurement:
     fields = _answered(measurement, query.selected.fields, function)
     if not fields:
         raise InvalidQuery(f"no level keeps what {function} of {measurement.name} needs", field="fn")
-    kept, how = _MADE_OF[function]
-    stored = [f"{name}_{aggregate}" for name in fields for aggregate in kept]
+    kept = _MADE_OF[function]
+    stored = [rolled_up_field(name, aggregate) for name in fields for aggregate in kept]
     condition = script.condition(measurement, stored, query.selected.where)
     coarse, fine = (script.dialect.bucket(settings.level_bucket(level)) for level in (ONE_HOUR, FIVE_MINUTES))
     return script.text(
@@ -47,7 +48,7 @@ def history_text(script: DashboardScript, settings: InfluxSettings, measurement:
             f"from(bucket: if is_coarse then {coarse} else {fine})",
             "|> range(start: start, stop: stop)",
             f"|> filter(fn: (r) => {condition})",
-            windows("every", how),
+            windows("every", FROM_WINDOWS[kept[0]]),
             *_values(script, function, kept),
             *script.named(query.label),
         ),

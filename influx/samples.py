@@ -46,12 +46,16 @@ class _Layout:
 class SeriesRows:
     """Reads the rows of one measurement's series; remembers what comes again and again.
 
-    `are_counts` says that values are numbers of samples, of texts too.
+    `are_counts` says that values are numbers of samples, of texts too. `suffix` is what stands behind the names of
+    fields there, as in levels.
     Methods raise GarbledAnswer, and QueryTooLarge for too many series.
     """
 
-    def __init__(self, measurement: Measurement, where: Predicate, *, are_counts: bool = False) -> None:
+    def __init__(
+        self, measurement: Measurement, where: Predicate, *, are_counts: bool = False, suffix: str = ""
+    ) -> None:
         self._are_counts = are_counts
+        self._suffix = suffix
         self._measurement = measurement
         self._fields = {field.name: field for field in measurement.fields}
         self._is_meant = meaning(where)
@@ -68,7 +72,7 @@ class SeriesRows:
         if key in layout.known:
             return layout.known[key]
         tags = {name: decode(cell) for name, place in layout.tags if (cell := rows.first(place))}
-        name = decode(rows.first(layout.field))
+        name = decode(rows.first(layout.field)).removesuffix(self._suffix)
         field = self._fields.get(name)
         is_text = field is not None and field.type is FieldType.TEXT
         series = None

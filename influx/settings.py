@@ -13,7 +13,10 @@ from telemetry.schema import MeasurementClass
 
 @dataclass(frozen=True, slots=True)
 class InfluxSettings:
-    """Where the server is and who we are there. `token_file` wins over `token`; `url` does not end with a slash."""
+    """Where the server is and who we are there. `token_file` wins over `token`; `url` does not end with a slash.
+
+    `awaits_token` when the file of the token may be made later.
+    """
 
     url: str
     org: str
@@ -21,6 +24,7 @@ class InfluxSettings:
     token_file: Path | None = None
     bucket_prefix: str = "opswatch"
     ca_file: Path | None = None
+    awaits_token: bool = False
 
     def bucket(self, measurement_class: MeasurementClass) -> str:
         """The bucket that holds the samples of a class (design.md 4)."""

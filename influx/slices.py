@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from influx.annotated_csv import Rows
-from influx.answers import Asked
+from influx.asked import Asked
 from influx.asking import FluxAsker, Take, within
 from influx.flux import Selection, samples_query, windows_query
 from influx.parameters import FluxQuery

@@ -8,6 +8,7 @@ from influx.annotated_csv import Rows
 from influx.flux import Selection, values_query
 from influx.parameters import FluxQuery
 from influx.predicates import can_be, is_exact, meaning, tags_of
+from influx.rollup_tasks import field_of
 from influx.text import decode, encode_name
 from telemetry.schema import Registry
 from telemetry.series import ValuesOf, ValuesQuery
@@ -59,6 +60,8 @@ class ValuesAnswer:
         if self._query.of is not ValuesOf.FIELD:
             return value
         measurement = self._registry.get(row.get("_measurement", ""))
+        if measurement is not None and measurement.field(value) is None:
+            value = field_of(value)  # of a level, where an aggregate stands behind the name
         field = None if measurement is None else measurement.field(value)
         # A histogram is one thing to people, not sixty.
         return value if field is None else field.histogram or value

@@ -83,6 +83,10 @@ class Growth:
             if part:
                 sums[number] = sums.get(number, 0) + sum(part)  # type: ignore[arg-type]
 
+    def has(self, series: Series) -> bool:
+        """Whether it has a sample in the windows."""
+        return series in self._sums
+
     def columns(self) -> Mapping[Series, Column]:
         """Of every series that has a sample in the windows."""
         everyone = range(len(self._axis))

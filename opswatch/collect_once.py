@@ -23,7 +23,8 @@ from opswatch.migration import bring_forward
 from opswatch.settings import Settings
 from opswatch.state import State
 from opswatch.storage import Place, open_storage
-from opswatch.wiring import DRAIN_WITHIN, open_room, system_clock
+from opswatch.system_clock import system_clock
+from opswatch.wiring import DRAIN_WITHIN, open_room
 from telemetry.errors import DataDirectoryInUse
 from telemetry.measurements import BUILT_IN
 

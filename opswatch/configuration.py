@@ -109,6 +109,19 @@ class InfluxDb(_Model):
         default="opswatch", description="Buckets are called so, and `_raw`, `_5m`, `_1h`, `_events`, `_self`."
     )
     ca_file: FileName | None = Field(default=None, description="Authorities to trust instead of the system's, PEM.")
+    dashboards: bool = Field(
+        default=True,
+        description="Whether `opswatch provision` keeps our pages as dashboards in InfluxDB; `false` removes them.",
+    )
+    provision: bool = Field(
+        default=False,
+        description="Whether `opswatch run` makes by itself what `opswatch provision apply --setup` makes.",
+    )
+    admin_token_file: FileName | None = Field(
+        default=None,
+        description="File with a token that has all rights in the organisation, for `provision`.",
+        examples=["/run/secrets/influx_admin_token"],
+    )
 
 
 class Storage(_Model):

@@ -60,6 +60,7 @@ def influx_of(sources: StorageSources) -> InfluxSettings | None:
         token_file=token_file,
         bucket_prefix=written.bucket_prefix,
         ca_file=ca_file,
+        awaits_token=written.provision,
     )
 
 

@@ -128,7 +128,7 @@ async def _store(settings: Settings) -> list[Finding]:
 
 
 async def _influx(settings: Settings, influx: InfluxSettings) -> list[Finding]:
-    from opswatch.wiring import system_clock
+    from opswatch.system_clock import system_clock
 
     try:
         opened = InfluxStore.opened(influx, settings.retention, BUILT_IN, system_clock(), socket.gethostname())

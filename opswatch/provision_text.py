@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from influx import changes
 from influx.blueprint import Blueprint
-from influx.changes import AlterBucket, Change, There, kept
+from influx.changes import Change, There, kept
+from influx.stack_changes import counted, parts_of
 from opswatch.log_record import inert
+
+_MARKS = {"alter": "~", "delete": "-", "remove": "-"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +31,19 @@ class Account:
 
 
 def plan_lines(account: Account) -> Iterator[str]:
-    """Everything, right or not: `+` is made, `~` is changed, `!` waits for a word."""
+    """Everything, right or not: `+` is made, `~` is changed, `-` is removed, `!` waits for a word."""
     yield inert(f"InfluxDB at {account.url}, organisation {account.wanted.org}")
-    waiting = {change.subject: change for change in account.changes}
+    waiting: dict[str, list[Change]] = defaultdict(list)
+    for change in account.changes:
+        waiting[change.subject].append(change)
     right = _right(account)
-    if server := waiting.pop("server", None):
-        yield _line(server)
+    yield from map(_line, waiting.pop("server", ()))
     for subject, words in _subjects(account):
-        change = waiting.get(subject)
-        if change is not None:
-            yield _line(change)
-        elif subject in right:
+        yield from map(_line, waiting.pop(subject, ()))
+        if subject in right:
             yield inert(f"  {subject}: right, {words}")
+    for rest in waiting.values():
+        yield from map(_line, rest)
     yield from _notes(account)
     yield _sum(account, "waits", "wait", "nothing waits")
 
@@ -72,6 +77,10 @@ def _subjects(account: Account) -> Iterator[tuple[str, str]]:
         yield f"bucket {bucket.name}", kept(bucket)
     for token in account.wanted.tokens:
         yield f"token {token.name}", f"in {account.files[token.name]}"
+    for task in account.wanted.tasks:
+        yield f"task {task.name}", "runs with its own text"
+    if account.wanted.stack is not None and account.wanted.stack.objects:
+        yield "dashboards", counted(parts_of(account.wanted.stack.objects))
 
 
 def _right(account: Account) -> list[str]:
@@ -83,7 +92,7 @@ def _right(account: Account) -> list[str]:
 
 
 def _line(change: Change) -> str:
-    mark = "!" if change.needs else "~" if isinstance(change, AlterBucket) else "+"
+    mark = "!" if change.needs else _MARKS.get(change.kind.partition(" ")[0], "+")
     waits = f" (waits for {change.needs})" if change.needs else ""
     return inert(f"{mark} {change.subject}: {change.words}{waits}")
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pydantic import SecretStr
 
 from influx import changes
+from influx.admin_answers import lacks
 from influx.administration import Administration, SeenAuthorization, SeenBucket
 from influx.blueprint import FOR_EVER, Blueprint, Token, blueprint
 from influx.changes import (
@@ -19,22 +20,28 @@ from influx.changes import (
     Leftover,
     MakeBucket,
     MakeToken,
-    Permission,
     SeenToken,
     SetUp,
     There,
 )
 from influx.connection import InfluxConnection
 from influx.examination import wrong_server
+from influx.permissions import Permission
 from influx.settings import InfluxSettings
+from influx.stack_administration import StackAdministration
+from influx.stack_changes import ApplyStack, RemoveStack, StackChange
+from influx.task_administration import TaskAdministration
+from influx.task_changes import AlterTask, DeleteTask, MakeTask, TaskChange
 from influx.token_rights import connected, granted, oldest_point
+from opswatch.boards import load_boards
 from opswatch.data_directory import DataDirectory
+from opswatch.influx_dashboards import template_objects
 from opswatch.influx_keys import InfluxKeys, read_token
 from opswatch.settings import Settings
 from telemetry.errors import ConfigurationError, Fault, OpsWatchError, ServerError
 from telemetry.times import from_datetime
 
-_MOST_ROUNDS = 12  # four stages, and as often again where others change the same things
+_MOST_ROUNDS = 16  # six stages, and as often again where others change the same things
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,15 @@ class _Seen:
     buckets: Mapping[str, SeenBucket] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Unseen:
+    """What the server says is there, or has made, and the token to provision with may not see."""
+
+    buckets: set[str] = field(default_factory=set)
+    tasks: set[str] = field(default_factory=set)
+    has_stack: bool = False
+
+
 def wish_of(
     settings: Settings, admin_token: SecretStr | None, now: datetime, permissions: frozenset[Permission] = frozenset()
 ) -> Wish:
@@ -70,7 +86,9 @@ def wish_of(
         raise ConfigurationError([Fault("the store is embedded, and needs no provision", source, hint=hint)])
     directory = DataDirectory(settings.data_dir)
     keys = InfluxKeys(directory, influx.token_file or directory.influx_token)
-    return Wish(influx, blueprint(influx, settings.retention), keys, admin_token, now, permissions)
+    boards = load_boards(settings.dashboards_file)
+    objects = template_objects(influx, boards) if settings.influx_dashboards else ()
+    return Wish(influx, blueprint(influx, settings.retention, objects), keys, admin_token, now, permissions)
 
 
 async def look(wish: Wish) -> There:
@@ -92,7 +110,7 @@ async def apply(wish: Wish, say: Callable[[str], None]) -> There:
             say(told[0])
 
     async with wish.keys.locked(wait):
-        unseen: set[str] = set()  # buckets that are there by the server's word, and were not seen before
+        unseen = _Unseen()
         for _ in range(_MOST_ROUNDS):
             seen = await _look(wish)
             step = changes.next_step(wish.wanted, seen.there, wish.permissions)
@@ -119,7 +137,7 @@ async def _look(wish: Wish) -> _Seen:
 
 async def _look_closely(wish: Wish, connection: InfluxConnection) -> _Seen:
     administration = Administration(connection)
-    org = await administration.organisation()
+    org, stack = await administration.organisation(), wish.wanted.stack
     buckets = await administration.buckets([one.name for one in wish.wanted.buckets])
     authorizations = await administration.authorizations(org)
     return _Seen(
@@ -128,6 +146,8 @@ async def _look_closely(wish: Wish, connection: InfluxConnection) -> _Seen:
             buckets={name: one.bucket for name, one in buckets.items()},
             tokens={one.name: await _seen_token(wish, one, set(buckets), authorizations) for one in wish.wanted.tokens},
             oldest={name: time async for name, time in _oldest(wish, connection, buckets)},
+            tasks=await TaskAdministration(connection).tasks(org, [one.name for one in wish.wanted.tasks]),
+            stacks=await StackAdministration(connection).stacks(org, stack.name) if stack is not None else (),
         ),
         org,
         buckets,
@@ -172,7 +192,8 @@ async def _admin_token(wish: Wish) -> SecretStr:
         return pending
     hint = (
         "set it, or INFLUXDB_V2_TOKEN, to a token with all rights in the organisation:"
-        f" `influx auth create --org {wish.influx.org} --all-access`, or the owner's"
+        f" `influx auth create --org {wish.influx.org} --all-access`, or the owner's; for a start that provisions by"
+        " itself, storage.influxdb.admin_token_file"
     )
     raise ConfigurationError(
         [Fault("there is no token to provision with", "command line", "--admin-token-file", hint=hint)]
@@ -190,7 +211,7 @@ async def _settle_owner(wish: Wish) -> None:
         wish.keys.settle_owner()
 
 
-async def _make(wish: Wish, seen: _Seen, change: Change, unseen: set[str]) -> None:
+async def _make(wish: Wish, seen: _Seen, change: Change, unseen: _Unseen) -> None:
     if isinstance(change, SetUp):
         await _set_up(wish, change)
         return
@@ -200,18 +221,48 @@ async def _make(wish: Wish, seen: _Seen, change: Change, unseen: set[str]) -> No
             case MakeBucket(bucket):
                 if not await administration.make_bucket(seen.org, bucket):
                     # Somebody else was faster, which is as good; the next look says whether it is as it should be.
-                    if bucket.name in unseen:
+                    if bucket.name in unseen.buckets:
                         raise ServerError(
                             f"there is a bucket {bucket.name}, which the token to provision with may not read: it lacks"
                             f" the right to read buckets of the organisation {wish.influx.org}"
                         )
-                    unseen.add(bucket.name)
+                    unseen.buckets.add(bucket.name)
             case AlterBucket(after=bucket):
                 await administration.alter_bucket(seen.buckets[bucket.name].id, bucket)
             case MakeToken(token):
                 await _make_token(wish, administration, seen, token)
             case DeleteLeftover(leftover):
                 await administration.delete_authorization(leftover.id)
+            case MakeTask() | AlterTask() | DeleteTask():
+                await _make_task(TaskAdministration(connection), seen.org, change, unseen)
+            case ApplyStack() | RemoveStack():
+                await _make_stack(StackAdministration(connection), seen.org, change, unseen)
+
+
+async def _make_task(tasks: TaskAdministration, org: str, change: TaskChange, unseen: _Unseen) -> None:
+    match change:
+        case MakeTask(task):
+            if task.name in unseen.tasks:  # it was made a moment ago, and would be made again and again
+                raise ServerError(
+                    f"the task {task.name} was made, and cannot be seen: {lacks('read', 'tasks of the organisation')}"
+                )
+            unseen.tasks.add(task.name)
+            await tasks.make(org, task)
+        case AlterTask(before, after):
+            await tasks.alter(before.id, after)
+        case DeleteTask(seen):
+            await tasks.delete(seen)
+
+
+async def _make_stack(stacks: StackAdministration, org: str, change: StackChange, unseen: _Unseen) -> None:
+    match change:
+        case ApplyStack(stack, before):
+            if before is None and unseen.has_stack:
+                raise ServerError(f"the dashboards were made, and cannot be seen: {lacks('read', 'dashboards')}")
+            unseen.has_stack = unseen.has_stack or before is None
+            await stacks.apply(org, stack, None if before is None else before.id)
+        case RemoveStack(seen):
+            await stacks.remove(org, seen)
 
 
 async def _make_token(wish: Wish, administration: Administration, seen: _Seen, token: Token) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from api.doors import DiskHealth, LostPeriod, OwnHealth, RollupHealth
+from api.doors import DiskHealth, LostPeriod, OwnHealth, RollupHealth, ServerHealth
 from collector.collect import Collector
 from collector.disk_room import DiskRoom, RoomLevel
 from collector.process import ProcessSampler
 from collector.spool import Spool, oldest_age_seconds
+from dashboards.units import format_seconds
 from opswatch.catch_up import CatchUp
 from opswatch.exposition import exposition
 from opswatch.loop_lag import LoopLag
@@ -19,8 +20,9 @@ from opswatch.scheduler import Scheduler
 from opswatch.storage import Storage
 from telemetry.clock import Clock
 from telemetry.points import FieldValue, Point
+from telemetry.rollup import LEVELS
 from telemetry.schema import Registry
-from telemetry.store_status import StoreCondition
+from telemetry.store_status import LevelStatus, StoreCondition
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime
 
 TOLD_FOR = timedelta(days=31)  # how long a page tells of samples that were lost
@@ -51,6 +53,7 @@ class SelfWatch:
         self._started = clock.now()
         self._catch_up = CatchUp()
         self._points: Sequence[Point] = ()
+        self._server_time: int | None = None  # of the newest points of a server that were kept
         self.first_sample_due: datetime | None = None
 
     async def sample_once(self) -> None:
@@ -65,7 +68,7 @@ class SelfWatch:
             self._store_point(time),
             *self._rollup_points(now, time),
         )
-        await self._parts.collector.keep(self._points)
+        await self._parts.collector.keep((*self._points, *self._new_server_points()))
 
     async def own_health(self) -> OwnHealth:
         """How OpsWatch stands at this moment."""
@@ -91,7 +94,12 @@ class SelfWatch:
             store_kind=self._parts.storage.kind,
             store_file_bytes=_whole(store.get("file_bytes")),
             store_series=_whole(store.get("series")),
-            store_notes=condition.notes,
+            store_notes=(*condition.notes, *filter(None, map(_late_words, condition.levels))),
+            server=ServerHealth(condition.address, condition.version, condition.canary_ms)
+            if condition.address
+            else None,
+            longest_write_ms=store.get("write_ms"),
+            longest_query_ms=store.get("read_ms"),
             catch_up_s=self._catch_up.seconds(now, spool.pending.batches),
             started=self._started,
             first_sample_due=self.first_sample_due,
@@ -107,7 +115,16 @@ class SelfWatch:
 
     def exposition(self) -> bytes:
         """The newest sample as Prometheus text."""
-        return exposition(self._points, self._registry)
+        return exposition((*self._points, *self._parts.storage.figures.server_points()), self._registry)
+
+    def _new_server_points(self) -> Sequence[Point]:
+        """What a server said of itself since it was kept last."""
+        points = self._parts.storage.figures.server_points()
+        times = [point.time for point in points]
+        if not points or times[0] == self._server_time:
+            return ()
+        self._server_time = times[0]
+        return points
 
     def _figures(self, measurement: str) -> dict[str, float | int]:
         fields = next((point.fields for point in self._points if point.measurement == measurement), {})
@@ -153,6 +170,9 @@ class SelfWatch:
                 "failures": one.failures,
             }
             points.append(self._point("opswatch_rollup", time, fields, level=one.level))
+            late = _late_words(one)
+            trouble: dict[str, FieldValue] = {"active": int(bool(late)), **({"reason": late} if late else {})}
+            points.append(self._point("opswatch_trouble", time, trouble, kind="rollup_late", subject=one.level))
         return points
 
     def _store_point(self, time: int) -> Point:
@@ -169,6 +189,18 @@ class SelfWatch:
         known = {"series": statistics.series, "file_bytes": statistics.file_bytes}
         fields |= {name: value for name, value in known.items() if value is not None}
         return self._point("opswatch_store", time, fields, kind=self._parts.storage.kind)
+
+
+def _late_words(status: LevelStatus) -> str:
+    """That a level is late, for people; empty where it is not."""
+    (level,) = (one for one in LEVELS if one.name == status.level)
+    if not status.is_late(level):
+        return ""
+    until = "" if status.until is None else f", made up to {status.until:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"the rolled-up level {status.level} is {format_seconds(status.lag_s)} behind{until}; queries read finer levels"
+        " meanwhile, and samples that are deleted before it is made are in no level"
+    )
 
 
 def _whole(figure: float | None) -> int | None:

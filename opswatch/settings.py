@@ -17,7 +17,7 @@ from pydantic import SecretStr, ValidationError
 
 from collector.targets import ServiceSpec
 from influx.settings import InfluxSettings
-from opswatch.configuration import Configuration
+from opswatch.configuration import Configuration, InfluxDb
 from opswatch.configuration_checks import check
 from opswatch.configuration_excerpt import excerpts
 from opswatch.configuration_faults import validated
@@ -64,6 +64,13 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvisionSettings:
+    """That a start provisions InfluxDB by itself; in whose name, where that is not the owner whom it made."""
+
+    admin_token_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that was decided before the start. Nothing in it prints a secret."""
 
@@ -76,6 +83,8 @@ class Settings:
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     allow_private: tuple[IPv4Network | IPv6Network, ...]
     influx: InfluxSettings | None  # None: the embedded store
+    influx_dashboards: bool  # whether our pages are to be InfluxDB's dashboards too
+    provision: ProvisionSettings | None  # None: only the command provisions
     retention: Retention
     disk_reserve: int | None  # bytes; None: what is usual for the filesystem
     host_enabled: bool
@@ -138,6 +147,8 @@ def load_settings(
     faults += reading.faults
     if configuration is None:
         raise ConfigurationError(faults)
+    written = configuration.storage.influxdb or InfluxDb()
+    makes_token = makes_token or written.provision
     if makes_token:
         faults = [fault for fault in faults if fault.field not in _TOKEN_FILES]
     data_dir = _data_dir(configuration, reading.environment, files)
@@ -156,7 +167,11 @@ def load_settings(
         raise ConfigurationError(faults)
     warnings = (*reading.warnings, *warnings_of(configuration, files.document, reading.written, reading.environment))
     joined = _joined(configuration, reading.environment, files, file, warnings)
-    return replace(joined, influx=influx_of(storage))
+    provision = None
+    if storage.kind == "influxdb" and written.provision:
+        admin = written.admin_token_file
+        provision = ProvisionSettings(None if admin is None else files.place(admin))
+    return replace(joined, influx=influx_of(storage), provision=provision, influx_dashboards=written.dashboards)
 
 
 def chosen_config_file(config_file: Path | None) -> Path:
@@ -311,6 +326,8 @@ def _joined(
         trusted_proxies=configuration.trusted_proxies,
         allow_private=configuration.allow_private,
         influx=None,
+        influx_dashboards=True,
+        provision=None,
         retention=retention_of(configuration.storage.retention),
         disk_reserve=configuration.storage.disk_reserve,
         host_enabled=configuration.host.enabled,

@@ -20,6 +20,7 @@ from opswatch.backup import CopiedStore
 from opswatch.data_directory import DataDirectory
 from opswatch.housekeeping import Housekeeping
 from opswatch.scheduler import Job, Scheduler
+from opswatch.self_provision import AGAIN, SelfProvision
 from opswatch.settings import Settings
 from telemetry.clock import Clock
 from telemetry.points import Point, Tags
@@ -28,6 +29,7 @@ from telemetry.schema import Registry
 from telemetry.store_status import LostSamples, StoreCondition, StoreStatistics
 
 LOOK_AFTER = timedelta(minutes=1)
+ROLL_UP = timedelta(seconds=20)
 LEAST_SPILL = 256 * 10**6  # with which every page can still be answered
 
 
@@ -40,6 +42,10 @@ class StoreFigures(Protocol):
 
     def condition(self, now: datetime) -> StoreCondition:
         """What is broken, odd, lost, and how its levels stand."""
+        ...
+
+    def server_points(self) -> Sequence[Point]:
+        """What a server said of itself at last."""
         ...
 
 
@@ -74,18 +80,32 @@ class EmbeddedFigures:
         lost = (LostSamples(one.start, one.stop, one.reason, one.file) for one in self._store.missing_periods)
         return StoreCondition(self._store.damage, (), tuple(lost), self._store.rollup_status(now))
 
+    def server_points(self) -> Sequence[Point]:
+        return ()
+
 
 class InfluxFigures:
     """Implements StoreFigures for InfluxDB."""
 
-    def __init__(self, store: InfluxStore) -> None:
+    def __init__(self, store: InfluxStore, provision: SelfProvision | None) -> None:
         self._store = store
+        self._provision = provision
 
     def take_statistics(self) -> StoreStatistics:
         return self._store.take_statistics()
 
-    def condition(self, now: datetime) -> StoreCondition:  # noqa: ARG002 (it was looked after when it was)
-        return StoreCondition(notes=self._store.notes)
+    def condition(self, now: datetime) -> StoreCondition:
+        own = (self._provision.note,) if self._provision is not None and self._provision.note else ()
+        return StoreCondition(
+            notes=(*own, *self._store.notes),
+            levels=self._store.level_status(now),
+            address=self._store.address,
+            version=self._store.version,
+            canary_ms=self._store.canary_ms,
+        )
+
+    def server_points(self) -> Sequence[Point]:
+        return self._store.server_points
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +129,36 @@ def open_storage(place: Place, registry: Registry) -> AbstractAsyncContextManage
 @asynccontextmanager
 async def _influx(place: Place, settings: InfluxSettings, registry: Registry) -> AsyncIterator[Storage]:
     exports, options = place.directory.exports, StreamOptions(engine=EngineOptions(spill_limit=spill_of(place)))
+    wanted = place.settings.provision
+    provision = None if wanted is None else SelfProvision(place.settings, wanted, place.clock)
+    if provision is not None and settings.token_file is not None and not settings.token_file.exists():
+        await provision.attempt()  # else the first job does it, and a command without a server need not
     async with InfluxStore.opened(settings, place.settings.retention, registry, place.clock, place.host) as store:
         yield Storage(
             kind="influxdb",
             writer=store,
             reader=store,
             exporter=StreamExporter(store, registry, exports, options),
-            figures=InfluxFigures(store),
+            figures=InfluxFigures(store, provision),
             tag_sets=await store.tag_sets(),
             copied=None,
-            plan_jobs=lambda scheduler: scheduler.add(Job("InfluxDB", store.look_after, LOOK_AFTER, LOOK_AFTER / 2)),
+            plan_jobs=lambda scheduler: _plan_influx(scheduler, store, provision),
             lane_of=store.lane_of,
         )
+
+
+async def _provisioned(provision: SelfProvision, store: InfluxStore) -> None:
+    if not provision.is_done:
+        await provision.attempt()
+        await store.look_after()  # what it said before is no longer so
+
+
+def _plan_influx(scheduler: Scheduler, store: InfluxStore, provision: SelfProvision | None) -> None:
+    if provision is not None and not provision.is_done:
+        scheduler.add(Job("provision", lambda: _provisioned(provision, store), AGAIN, first=timedelta(0)))
+    scheduler.add(Job("InfluxDB", store.look_after, LOOK_AFTER, LOOK_AFTER / 2))
+    scheduler.add(Job("rollups", store.roll_up, ROLL_UP, first=timedelta(0)))
+    scheduler.add(Job("InfluxDB's metrics", store.watch_server, LOOK_AFTER, first=timedelta(0)))
 
 
 @asynccontextmanager

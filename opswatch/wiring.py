@@ -1,18 +1,15 @@
-"""The one place that chooses adapters and joins the rooms; the one place that reads the clock. Shell."""
+"""The one place that chooses adapters and joins the rooms. Shell."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from importlib.resources import files
+from datetime import timedelta
 from os import getpid
-from pathlib import Path
 
 from api.app import build_app
 from api.cached_reader import CachedReader
@@ -25,8 +22,8 @@ from collector.intake import Intake, IntakeSettings
 from collector.quarantine import Quarantine
 from collector.replay import Replay, ReplayParts
 from collector.spool import Spool, SpoolLimits
-from dashboards.panels import DashboardConfig, parse_config
 from opswatch.backup import Backups, Surroundings
+from opswatch.boards import load_boards
 from opswatch.data_directory import DataDirectory, ServerFacts
 from opswatch.jobs import plan
 from opswatch.listener import listening
@@ -38,10 +35,9 @@ from opswatch.self_watch import SelfWatch, Watched
 from opswatch.settings import Settings
 from opswatch.state import State
 from opswatch.storage import Place, open_storage
+from opswatch.system_clock import system_clock
 from opswatch.version import VERSION
 from telemetry.clock import Clock
-from telemetry.errors import ConfigurationError, Fault
-from telemetry.measurements import BUILT_IN
 
 DRAIN_WITHIN = timedelta(seconds=30)
 
@@ -53,11 +49,6 @@ class RunningApp:
     url: str
     owner_link: str | None
     token: str
-
-
-def system_clock() -> Clock:
-    """The machine's clocks."""
-    return Clock(now=lambda: datetime.now(UTC), monotonic=time.monotonic)
 
 
 @asynccontextmanager
@@ -130,17 +121,6 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
 def open_room(directory: DataDirectory, settings: Settings, clock: Clock) -> DiskRoom:
     """The room on the filesystem of the data directory."""
     return DiskRoom(lambda: filesystem_of(directory.root), settings.disk_reserve, clock)
-
-
-def load_boards(file: Path | None) -> DashboardConfig:
-    """The pages: those of the file, else those that come with OpsWatch. Raises ConfigurationError."""
-    if file is None:
-        shipped = files("infrastructure.monitoring").joinpath("dashboard_config.json")
-        return parse_config(shipped.read_text(encoding="utf-8"), "dashboard_config.json", BUILT_IN)
-    try:
-        return parse_config(file.read_text(encoding="utf-8"), str(file), BUILT_IN)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([Fault(f"cannot be read: {error}", str(file), "dashboards.config_file")]) from error
 
 
 def api_settings(settings: Settings, host: str) -> ApiSettings:

@@ -52,6 +52,14 @@ def expired(since: int) -> str:
     return f"samples before {format_instant(since)} are no longer kept, and not in this answer"
 
 
+def quantiles_from_buckets(name: str) -> str:
+    """That quantiles are not as exact as they might be, for people."""
+    return (
+        f"the quantiles of {name} come from the buckets of its histogram, because its samples are not all kept;"
+        " they are good to the width of a bucket, a quarter of the value"
+    )
+
+
 def pool_of(query: SeriesQuery, series: Series, field: str | None = None) -> Series:
     """What the answer is called for which the samples of a series are taken together with those of others."""
     tags = series.tags if query.group_by is None else group_tags(series.tags, query.group_by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from telemetry.histogram import BOUNDS, bucket_field
+from telemetry.influxdb_measurements import INFLUXDB
 from telemetry.schema import Field, FieldKind, FieldType, Measurement, MeasurementClass, Registry
 
 
@@ -303,6 +304,18 @@ OPSWATCH_CANARY = Measurement(
     "Points that are written only to be read back, which shows that the store keeps what it takes",
 )
 
+OPSWATCH_TROUBLE = Measurement(
+    "opswatch_trouble",
+    _SELF,
+    ("host", "kind", "subject"),
+    (
+        _state("active", "1 while it lasts, 0 where it does not"),
+        Field("reason", FieldType.TEXT, FieldKind.TEXT, "", "what is wrong, for people"),
+    ),
+    1_000,
+    "What OpsWatch finds wrong with itself, for rules to alert on: kind `rollup_late`, subject the level",
+)
+
 BUILT_IN = Registry(
     (
         CPU,
@@ -321,5 +334,7 @@ BUILT_IN = Registry(
         OPSWATCH_STORE,
         OPSWATCH_ROLLUP,
         OPSWATCH_CANARY,
+        OPSWATCH_TROUBLE,
+        *INFLUXDB,
     )
 )

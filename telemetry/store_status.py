@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from telemetry.rollup import Level
+from telemetry.times import NANOSECONDS_PER_SECOND
+
 
 @dataclass(frozen=True, slots=True)
 class StoreStatistics:
@@ -33,6 +36,10 @@ class LevelStatus:
     made_windows: int
     failures: int
 
+    def is_late(self, level: Level) -> bool:
+        """Whether it is older than twice its step, and the time that its windows are given."""
+        return self.lag_s * NANOSECONDS_PER_SECOND > 2 * level.step + level.grace
+
 
 @dataclass(frozen=True, slots=True)
 class LostSamples:
@@ -46,9 +53,15 @@ class LostSamples:
 
 @dataclass(frozen=True, slots=True)
 class StoreCondition:
-    """How the store is. `damage` is empty when nothing is broken; `notes` are sentences about what is odd."""
+    """How the store is. `damage` is empty when nothing is broken; `notes` are sentences about what is odd.
+
+    `address`, `version` and `canary_ms`, how long a point took to be written and read back at last, are of a server.
+    """
 
     damage: str = ""
     notes: tuple[str, ...] = ()
     lost: tuple[LostSamples, ...] = ()
     levels: tuple[LevelStatus, ...] = ()
+    address: str = ""
+    version: str = ""
+    canary_ms: float | None = None

@@ -142,7 +142,7 @@ def schema(name: SchemaName = typer.Argument(help="Which file's schema.")) -> No
 
 async def _attempt_all(specs: tuple[ProbeSpec, ...]) -> list[Attempt]:
     from collector.http_probe import HttpProber
-    from opswatch.wiring import system_clock
+    from opswatch.system_clock import system_clock
 
     at_once = asyncio.Semaphore(50)
     async with HttpProber.opened(system_clock()) as prober:

@@ -9,7 +9,18 @@ import sys
 
 import typer
 
-from opswatch.cli import backups, configure, doctor, exports, provisioning, quarantine, reports, running, tokens
+from opswatch.cli import (
+    backups,
+    configure,
+    doctor,
+    exports,
+    imports,
+    provisioning,
+    quarantine,
+    reports,
+    running,
+    tokens,
+)
 from opswatch.log_record import inert
 from telemetry.errors import ConfigurationError, OpsWatchError
 
@@ -42,7 +53,7 @@ def options(
     del version
 
 
-for module in (running, configure, exports, reports, quarantine, tokens, provisioning, backups, doctor):
+for module in (running, configure, exports, imports, reports, quarantine, tokens, provisioning, backups, doctor):
     module.register(app)
 
 

@@ -15,7 +15,8 @@ from opswatch.cli.running import CONFIG
 from opswatch.log_record import inert
 
 if TYPE_CHECKING:
-    from influx.changes import Permission, There
+    from influx.changes import There
+    from influx.permissions import Permission
     from opswatch.provision_text import Account
     from opswatch.provisioning import Wish
 
@@ -32,7 +33,7 @@ _CHANGES_WAIT = 3
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
         name="provision",
-        help="Make the buckets and tokens that OpsWatch needs in InfluxDB, and keep them so.",
+        help="Make what OpsWatch needs in InfluxDB, buckets, tokens, tasks and dashboards, and keep it so.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
@@ -69,14 +70,15 @@ def apply(
     as_json: bool = JSON,
     config: Path | None = CONFIG,
 ) -> None:
-    """Make buckets and tokens what they should be, then look whether they are. Again and again does no harm.
+    """Make buckets, tokens, tasks and dashboards what they should be, then look whether they are.
 
-    Nothing that is not OpsWatch's is touched. A token goes into its file, readable by its owner alone, and is never
-    shown. Exit codes are those of `plan`: 3 when something still waits for a word of yours.
+    Again and again does no harm. Nothing that is not OpsWatch's is touched. A token goes into its file, readable by
+    its owner alone, and is never shown. Exit codes are those of `plan`: 3 when something still waits for a word of
+    yours.
 
     Example: opswatch provision apply --setup
     """
-    from influx.changes import Permission
+    from influx.permissions import Permission
     from opswatch.provision_text import drift_lines
     from opswatch.provisioning import apply as make
 
@@ -107,7 +109,7 @@ def verify(admin_token_file: Path | None = ADMIN, as_json: bool = JSON, config: 
 def _wish(config: Path | None, admin_token_file: Path | None, *permissions: Permission) -> Wish:
     from opswatch.provisioning import wish_of
     from opswatch.settings import settings_to_provision
-    from opswatch.wiring import system_clock
+    from opswatch.system_clock import system_clock
 
     settings, admin_token = settings_to_provision(config, admin_token_file)
     return wish_of(settings, admin_token, system_clock().now(), frozenset(permissions))

@@ -105,7 +105,7 @@ def _with_state(config: Path | None, work: Callable[[State, datetime], Awaitable
     from opswatch.migration import ensure_current
     from opswatch.settings import current_settings
     from opswatch.state import State
-    from opswatch.wiring import system_clock
+    from opswatch.system_clock import system_clock
 
     directory = DataDirectory(current_settings(config).data_dir)
     ensure_current(directory, system_clock().now())

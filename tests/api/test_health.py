@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.doors import LostPeriod
+from api.doors import LostPeriod, RollupHealth, ServerHealth
 from telemetry.errors import StoreUnavailable
 from telemetry.health import State
 from telemetry.points import Point
@@ -106,7 +106,19 @@ async def test_the_connection_status_tells_of_store_and_spool(world: World) -> N
 
     assert (await health(world))["connection_status"] == {
         "status": "degraded",
-        "store": {"kind": "embedded", "series": 7, "file_bytes": 4_096, "notes": [], "missing": []},
+        "store": {
+            "kind": "embedded",
+            "address": None,
+            "version": None,
+            "canary_ms": None,
+            "longest_write_ms": None,
+            "longest_query_ms": None,
+            "levels": [],
+            "series": 7,
+            "file_bytes": 4_096,
+            "notes": [],
+            "missing": [],
+        },
         "spool": {
             "pending_batches": 2,
             "oldest_seconds": 0.5,
@@ -125,10 +137,49 @@ async def test_a_store_that_does_not_say_how_large_it_is_is_not_small(world: Wor
     )
 
     store = (await health(world))["connection_status"]["store"]
-    assert store == {"kind": "influxdb", "series": None, "file_bytes": None, "notes": list(odd), "missing": []}
+    assert (store["kind"], store["series"], store["file_bytes"], store["notes"]) == ("influxdb", None, None, list(odd))
     page = await (await world.get("/status")).text()
     assert odd[0] in page
     assert "None" not in page
+
+
+async def test_the_database_s_performance_is_told(world: World) -> None:
+    """R68: who the server is, how long it takes, how far its levels are; on the status page too."""
+    level = RollupHealth("5m", NOW - timedelta(minutes=6), 360.0, 0, 2, 0)
+    world.own[0] = replace(
+        world.own[0],
+        store_kind="influxdb",
+        server=ServerHealth("http://influxdb:8086", "2.9.1", 12.3456),
+        longest_write_ms=40.0,
+        longest_query_ms=7.25,
+        rollups=(level,),
+    )
+    store = (await health(world))["connection_status"]["store"]
+    page = await (await world.get("/status")).text()
+
+    assert {
+        name: store[name] for name in ("address", "version", "canary_ms", "longest_write_ms", "longest_query_ms")
+    } == {
+        "address": "http://influxdb:8086",
+        "version": "2.9.1",
+        "canary_ms": 12.346,
+        "longest_write_ms": 40.0,
+        "longest_query_ms": 7.25,
+    }
+    assert store["levels"] == [
+        {
+            "level": "5m",
+            "until": "2026-11-24T11:54:00.000Z",
+            "behind_seconds": 360.0,
+            "missed_windows": 0,
+            "late_windows": 2,
+        }
+    ]
+    assert "InfluxDB 2.9.1 at http://influxdb:8086, a test point is back after 12 ms" in page
+    world.own[0] = replace(world.own[0], server=ServerHealth("http://influxdb:8086", "", None))
+    assert (
+        "InfluxDB at http://influxdb:8086, a test point does not come back" in await (await world.get("/status")).text()
+    )
 
 
 LOST = LostPeriod(NOW - timedelta(hours=30), NOW - timedelta(hours=6), "not a DuckDB file", "metrics.duckdb.broken-1")

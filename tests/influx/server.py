@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,6 +18,7 @@ from urllib.error import URLError
 from pydantic import SecretStr
 
 from influx.settings import InfluxSettings
+from telemetry.rollup import LEVELS
 from telemetry.schema import MeasurementClass
 
 URL, TOKEN, ORG = "OPSWATCH_TEST_INFLUX_URL", "OPSWATCH_TEST_INFLUX_TOKEN", "OPSWATCH_TEST_INFLUX_ORG"
@@ -51,6 +52,23 @@ class InfluxServer:
             content = answer.read()
         return json.loads(content) if content else {}
 
+    def write(self, bucket: str, lines: str) -> None:
+        """Line protocol with times in ns."""
+        self._post(f"/api/v2/write?org={self.org}&bucket={bucket}&precision=ns", lines.encode(), {})
+
+    def run(self, flux: str, now: str) -> None:
+        """A text for what it writes, as if it were `now`."""
+        body = json.dumps({"query": flux, "type": "flux", "now": now}).encode()
+        headers = {"Content-Type": "application/json", "Prefer": "return-no-content-with-error"}
+        said = self._post(f"/api/v2/query?org={self.org}", body, headers)
+        assert not said.strip(), said
+
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        request = urllib.request.Request(self.url + path, body, {"Authorization": f"Token {self.token}", **headers})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content: bytes = answer.read()
+        return content
+
     @property
     def org_id(self) -> str:
         (one,) = self.call("GET", f"/api/v2/orgs?org={self.org}")["orgs"]  # type: ignore[misc]
@@ -74,13 +92,17 @@ class InfluxServer:
         made = self.call("POST", "/api/v2/authorizations", {"orgID": self.org_id, "permissions": permissions})
         return str(made["token"])
 
+    def settings(self, prefix: str) -> InfluxSettings:
+        """Those of buckets that begin so, in the name of the owner."""
+        return InfluxSettings(self.url, self.org, SecretStr(self.token), bucket_prefix=prefix)
+
     def fresh(self, retention_s: int = 0, shard_s: int | None = None) -> InfluxSettings:
-        """Settings with buckets of their own, one for each class, which nobody else uses."""
+        """Settings with buckets of their own, one for each class and each level, which nobody else uses."""
         settings = InfluxSettings(
             self.url, self.org, SecretStr(self.token), bucket_prefix=f"test{os.getpid()}_{next(_numbers)}"
         )
-        for one in MeasurementClass:
-            self.make_bucket(settings.bucket(one), retention_s, shard_s)
+        for name in (*map(settings.bucket, MeasurementClass), *map(settings.level_bucket, LEVELS)):
+            self.make_bucket(name, retention_s, shard_s)
         return settings
 
     def stop(self) -> None:

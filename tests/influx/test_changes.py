@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from influx.blueprint import FOR_EVER, Action, Blueprint, Bucket, Right, Token, blueprint
+from influx.blueprint import FOR_EVER, Action, Blueprint, Bucket, Right, Task, Token, blueprint
 from influx.changes import (
     AlterBucket,
     Change,
@@ -16,7 +16,6 @@ from influx.changes import (
     Leftover,
     MakeBucket,
     MakeToken,
-    Permission,
     SeenToken,
     SetUp,
     There,
@@ -28,11 +27,20 @@ from influx.changes import (
     plan,
     rights_words,
 )
+from influx.permissions import Permission
 from influx.settings import InfluxSettings
+from influx.stack_changes import ApplyStack, RemoveStack, SeenStack, parts_of
+from influx.task_changes import AlterTask, DeleteTask, MakeTask, SeenTask
 from telemetry.rollup import Retention
 
 SETTINGS = InfluxSettings("http://influxdb:8086", "ops")
-WANTED = blueprint(SETTINGS, Retention())
+OBJECTS = [
+    {"kind": "Label", "metadata": {"name": "label"}, "spec": {"name": "OpsWatch"}},
+    {"kind": "Variable", "metadata": {"name": "host"}, "spec": {"name": "host", "query": "buckets()"}},
+]
+WANTED = blueprint(SETTINGS, Retention(), OBJECTS)
+TASKS = tuple(SeenTask("1", one.name, one.description, one.flux) for one in WANTED.tasks)
+STACKS = (SeenStack("1", "then", parts_of(OBJECTS)),)
 DAY = 86_400
 ALL = frozenset(Permission)
 LOST = "points older than 7d are lost, the oldest of 2026-01-01"
@@ -42,7 +50,7 @@ retentions = st.builds(
     Retention,
     *(st.timedeltas(timedelta(hours=1), timedelta(days=200_000)) for _ in range(5)),
 )
-wishes = retentions.map(lambda retention: blueprint(SETTINGS, retention))
+wishes = st.builds(blueprint, st.just(SETTINGS), retentions, st.sampled_from([None, [], OBJECTS]))
 
 
 @st.composite
@@ -57,7 +65,26 @@ def servers(draw: st.DrawFn, wanted: Blueprint) -> There:
         if draw(st.booleans())
     }
     tokens = {token.name: draw(seen_tokens(token, set(kept))) for token in wanted.tokens if draw(st.booleans())}
-    return There(True, kept, tokens, {name: "2026-01-01T00:00:00Z" for name in names if draw(st.booleans())})
+    oldest = {name: "2026-01-01T00:00:00Z" for name in names if draw(st.booleans())}
+    seen = st.builds(seen_task, st.sampled_from(wanted.tasks), st.integers(0, 9))
+    tasks = tuple(draw(st.lists(seen, max_size=5, unique_by=lambda one: one.id)))
+    stacks = tuple(SeenStack(f"{number}", f"{number}") for number in range(draw(st.integers(0, 2))))
+    return There(True, kept, tokens, oldest, tasks, stacks)
+
+
+def seen_task(task: Task, way: int) -> SeenTask:
+    """A task as it should be, edited, switched off, failing, or somebody else's, by a number; made at that time."""
+    seen = SeenTask(f"{way}", task.name, task.description, task.flux, made=f"{way}")
+    match way % 5:
+        case 1:
+            return replace(seen, flux=task.flux + "// edited")
+        case 2:
+            return replace(seen, is_active=False)
+        case 3:
+            return replace(seen, failure="no such bucket")
+        case 4:
+            return replace(seen, description="mine")
+    return seen
 
 
 @st.composite
@@ -92,6 +119,22 @@ def taken(there: There, change: Change) -> There:
             older = there.tokens.get(token.name, SeenToken()).leftovers
             made = SeenToken(Held.KNOWN, token.rights, True, False, older)
             return replace(there, tokens={**there.tokens, token.name: made})
+        case MakeTask(task):
+            return replace(
+                there, tasks=(*there.tasks, SeenTask("new", task.name, task.description, task.flux, made="now"))
+            )
+        case AlterTask(before, after):
+            right = replace(before, flux=after.flux, is_active=True)
+            return replace(there, tasks=tuple(right if one == before else one for one in there.tasks))
+        case DeleteTask(seen):
+            at = there.tasks.index(seen)
+            return replace(there, tasks=there.tasks[:at] + there.tasks[at + 1 :])
+        case ApplyStack(stack, before):
+            others = tuple(one for one in there.stacks if one != before)
+            made = SeenStack("new" if before is None else before.id, "a", parts_of(stack.objects))
+            return replace(there, stacks=(*others, made))
+        case RemoveStack(gone):
+            return replace(there, stacks=tuple(one for one in there.stacks if one != gone))
         case DeleteLeftover(leftover, name):
             state = there.tokens[name]
             left = tuple(one for one in state.leftovers if one != leftover)
@@ -118,6 +161,10 @@ def test_with_every_permission_nothing_is_left_to_change(data: st.DataObject, wa
 
     assert plan(wanted, there) == ()
     assert leftovers(wanted, there) == ()
+    if wanted.stack is not None:
+        assert len(there.stacks) == (1 if wanted.stack.objects else 0)
+    ours = [one.name for one in there.tasks if one.description != "mine"]
+    assert sorted(ours) == sorted(task.name for task in wanted.tasks)
     assert applied(wanted, there, ALL) == (there, [])
 
 
@@ -247,6 +294,8 @@ def test_what_a_token_may_do_beyond_what_it_must_is_noted_and_waits_for_nobody()
             own.name: SeenToken(Held.KNOWN, own.rights, is_wide=True),
             grafana.name: SeenToken(Held.KNOWN, own.rights, is_ours=True, leftovers=(Leftover("1", "d", "then"),)),
         },
+        tasks=TASKS,
+        stacks=STACKS,
     )
     said = " ".join(notes(WANTED, there))
 

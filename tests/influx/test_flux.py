@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from influx.answers import Asked, answer_of
+from influx.answers import answer_of
+from influx.asked import Asked
 from influx.flux import Selection, latest_query, samples_query, values_query, windows_query
 from influx.parameters import Duration, FluxQuery, Instant, Parameter, Pattern, extern
 from influx.predicates import literal

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from influx.answers import Asked, answer_of
+from influx.answers import answer_of
+from influx.asked import Asked
 from influx.asking import FluxAsker
 from influx.connection import InfluxConnection
 from influx.flux import Selection, windows_query

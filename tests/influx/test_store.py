@@ -16,7 +16,7 @@ from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.ports import WriteStatus
-from telemetry.rollup import Retention
+from telemetry.rollup import LEVELS, Retention
 from telemetry.schema import MeasurementClass, Registry
 from telemetry.series import Latest, Raw, SeriesQuery
 from telemetry.times import from_datetime
@@ -93,7 +93,7 @@ async def test_a_bucket_that_keeps_less_than_the_configuration_says_is_told(infl
     assert notes[0].startswith(
         f"the bucket {bucket} keeps 1d, and storage.retention says 7d (`opswatch provision apply` "
     )
-    assert len(notes) == len(MeasurementClass)
+    assert len(notes) == len(MeasurementClass) + len(LEVELS)
     assert [warning.split()[0] for warning in answer.warnings] == ["samples"]
     assert recent.warnings == ()
 

@@ -1,8 +1,8 @@
 """Provisions again and again, and dies with SIGKILL at each step of it: each connection, each change of a file.
 
-`provision_victim.py URL ORG PREFIX BASE` forks a child for N = 1, 2, ... which provisions PREFIX_N from BASE/N and
-kills itself before the Nth step; another child then does the same to its end. The first N that comes to its end by
-itself is the last. Prints how many died. INFLUXDB_V2_TOKEN is the token to provision with.
+`provision_victim.py URL ORG PREFIX BASE STRIDE` forks a child for N = 1, 1 + STRIDE, ... which provisions PREFIX_N from
+BASE/N and kills itself before the Nth step; another child then does the same to its end. The first N that comes to its
+end by itself is the last. Prints which died. INFLUXDB_V2_TOKEN is the token to provision with.
 
 `provision_victim.py --setup FOLDER` lets each N go on where the one before died; `--settle FOLDER` dies once, when the
 server has been set up and the owner's files do not have their names yet.
@@ -70,11 +70,12 @@ def provision(folder: Path, death: Callable[[], None], *arguments: str) -> int:
     return in_child(work)
 
 
-def run(url: str, org: str, prefix: str, base: Path) -> None:
-    for name in ("opswatch.provisioning", "opswatch.provision_text", "opswatch.wiring"):
+def run(url: str, org: str, prefix: str, base: Path, stride: int) -> None:
+    for name in ("opswatch.provisioning", "opswatch.provision_text", "opswatch.system_clock"):
         importlib.import_module(name)  # once, and not in every child
 
-    for count in itertools.count(1):
+    died = []
+    for count in itertools.count(1, stride):
         folder = base / str(count)
         folder.mkdir(parents=True)
         keys = {"url": url, "org": org, "bucket_prefix": f"{prefix}_{count}"}
@@ -82,10 +83,11 @@ def run(url: str, org: str, prefix: str, base: Path) -> None:
         (folder / "opswatch.yaml").write_text(json.dumps(document))
         ended = provision(folder, partial(die_at, count))
         if ended == 0:
-            print(count - 1)
+            print(json.dumps(died))
             return
         assert ended == -signal.SIGKILL, ended
         assert provision(folder, lambda: None) == 0
+        died.append(count)
 
 
 def set_up(folder: Path) -> None:
@@ -98,11 +100,11 @@ def set_up(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for name in ("opswatch.provisioning", "opswatch.provision_text", "opswatch.wiring"):
+    for name in ("opswatch.provisioning", "opswatch.provision_text", "opswatch.system_clock"):
         importlib.import_module(name)  # once, and not in every child
     if sys.argv[1] == "--setup":
         set_up(Path(sys.argv[2]))
     elif sys.argv[1] == "--settle":
         assert provision(Path(sys.argv[2]), die_when_settling, "--setup") == -signal.SIGKILL
     else:
-        run(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+        run(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]), int(sys.argv[5]))

@@ -87,16 +87,48 @@ class Site:
         """One of our buckets as somebody else would have made it."""
         return self.server.make_bucket(self.name(word), retention_s, shard_s)
 
+    def tasks(self) -> dict[str, str]:
+        """Status of each of our tasks, by name."""
+        tasks: Any = everything(self.server)["tasks"]
+        return {one["name"]: one["status"] for one in tasks if one["name"].startswith(f"{self.prefix}_")}
+
+    def dashboards(self) -> dict[str, str]:
+        """Id of each of our dashboards, by name."""
+        boards: Any = everything(self.server)["dashboards"]
+        return {one["name"]: one["id"] for one in boards if one["name"].endswith(f"({self.prefix})")}
+
     def authorizations(self) -> list[dict[str, Any]]:
         """Those of our descriptions."""
         return [one for one in everything(self.server)["authorizations"] if f" {self.prefix}:" in one["description"]]
 
 
 def everything(server: InfluxServer) -> dict[str, Any]:
-    """All buckets and authorizations of a server, as it describes them."""
-    buckets: Any = server.call("GET", "/api/v2/buckets?limit=100")["buckets"]
+    """All buckets, authorizations, tasks, dashboards and stacks of a server, as it describes them."""
+    buckets = _pages(server, "/api/v2/buckets?", "buckets")
     authorizations: Any = server.call("GET", "/api/v2/authorizations")["authorizations"]
-    return {"buckets": buckets, "authorizations": authorizations}
+    tasks: Any = server.call("GET", "/api/v2/tasks?limit=500")["tasks"]
+    for one in tasks:  # it runs meanwhile
+        for name in ("latestCompleted", "latestScheduled", "lastRunStatus", "lastRunError", "latestSuccess"):
+            one.pop(name, None)
+    boards = _pages(server, "/api/v2/dashboards?include=properties&", "dashboards")
+    stacks: Any = server.call("GET", f"/api/v2/stacks?orgID={server.org_id}")["stacks"]
+    return {
+        "buckets": buckets,
+        "authorizations": authorizations,
+        "tasks": tasks,
+        "dashboards": boards,
+        "stacks": stacks,
+    }
+
+
+def _pages(server: InfluxServer, path: str, name: str) -> list[Any]:
+    """A list that InfluxDB gives a hundred of at most."""
+    found: list[Any] = []
+    while True:
+        page: Any = server.call("GET", f"{path}limit=100&offset={len(found)}")[name]
+        found += page
+        if len(page) < 100:
+            return found
 
 
 def status(server: InfluxServer, token: str, method: str, path: str, body: bytes | None = None) -> int:

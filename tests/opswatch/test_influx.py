@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from influx.settings import InfluxSettings
+from telemetry.rollup import ONE_HOUR
 from telemetry.schema import MeasurementClass
 from tests.influx.server import InfluxServer
 from tests.opswatch.process import ROOT, Finished, opswatch
@@ -33,7 +34,7 @@ async def doctor(folder: Path) -> tuple[int, list[dict[str, str]]]:
 
 async def test_the_doctor_finds_a_server_that_is_well(tmp_path: Path, influx: InfluxServer) -> None:
     """It writes a point and reads it back: nothing less is called well."""
-    settings = influx.fresh(retention_s=400 * 86_400)
+    settings = influx.fresh(retention_s=1_100 * 86_400)
     configured(tmp_path, settings)
     code, findings = await doctor(tmp_path)
 
@@ -41,6 +42,19 @@ async def test_the_doctor_finds_a_server_that_is_well(tmp_path: Path, influx: In
     (one,) = findings
     assert one["verdict"] == "ok"
     assert re.fullmatch(rf"InfluxDB \S+ at {re.escape(settings.url)} takes and keeps points", one["message"])
+
+
+async def test_the_doctor_names_a_level_that_has_no_bucket(tmp_path: Path, influx: InfluxServer) -> None:
+    """It is no reason not to start: what is measured is kept without it, for a week."""
+    settings = influx.fresh(retention_s=1_100 * 86_400)
+    configured(tmp_path, settings)
+    bucket = settings.level_bucket(ONE_HOUR)
+    influx.call("DELETE", f"/api/v2/buckets/{influx.buckets[bucket]}")
+    code, findings = await doctor(tmp_path)
+
+    assert (code, [one["verdict"] for one in findings]) == (0, ["ok", "warning"])
+    assert findings[1]["message"].startswith("nothing is kept beyond the samples: ")
+    assert f"influx bucket create --name {bucket}" in findings[1]["message"]
 
 
 async def test_the_doctor_names_what_is_missing_and_shows_no_token(tmp_path: Path, influx: InfluxServer) -> None:

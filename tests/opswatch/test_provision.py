@@ -34,8 +34,12 @@ async def test_a_plan_shows_everything_that_is_missing_and_touches_nothing(site:
         *(f"+ bucket {site.name(word)}" for word in LEVELS),
         "+ token opswatch",
         "+ token grafana",
+        f"+ task {site.name('5m')}",
+        f"+ task {site.name('1h')}",
+        "+ dashboards",
     ]
-    assert last == "7 changes wait: `opswatch provision apply`"
+    assert lines[-1] == "+ dashboards: are missing; make 6 dashboards, 3 variables and 1 label"
+    assert last == "10 changes wait: `opswatch provision apply`"
     assert everything(site.server) == before
     assert not (site.folder / ".opswatch").exists()
 
@@ -45,8 +49,10 @@ async def test_an_apply_makes_buckets_and_tokens_and_a_second_one_nothing(site: 
     done = await site.provision("apply")
 
     assert (done.code, done.output) == (0, "everything is as it should be\n"), done.complaint
-    assert len(done.complaint.splitlines()) == 7
+    assert len(done.complaint.splitlines()) == 10
     assert site.kept() == LEVELS
+    assert site.tasks() == {site.name("5m"): "active", site.name("1h"): "active"}
+    assert len(site.dashboards()) == 6
     assert {one.name: one.stat().st_mode & 0o777 for one in site.keys.glob("influx_*")} == {
         "influx_token": 0o600,
         "influx_grafana_token": 0o600,
@@ -331,14 +337,28 @@ async def test_an_apply_waits_for_another_one_of_the_same_folder(site: Site) -> 
         assert first == b"another `opswatch provision apply` is at work here; waiting for its end\n"
         assert site.kept() == {}
     _, rest = await process.communicate()
-    assert (process.returncode, len(rest.splitlines()), site.kept()) == (0, 7, LEVELS)
+    assert (process.returncode, len(rest.splitlines()), site.kept()) == (0, 10, LEVELS)
 
 
+async def test_an_apply_that_is_killed_is_finished_by_the_next(site: Site, tmp_path: Path) -> None:
+    """SIGKILL before some of the calls and changes of files, each time on other buckets; the next apply ends right."""
+    await killed(site, tmp_path, 9)
+
+
+@pytest.mark.soak
 async def test_an_apply_that_is_killed_at_any_step_is_finished_by_the_next(site: Site, tmp_path: Path) -> None:
-    """SIGKILL before every call and every change of a file, each time on other buckets; the next apply ends right."""
+    """Before every one of them."""
+    orphans = await killed(site, tmp_path, 1)
+
+    # Between the answer with a token and its file, a death leaves an authorization: named, and left to a person.
+    assert set(orphans) == {0, 1}
+
+
+async def killed(site: Site, base: Path, stride: int) -> list[int]:
+    """How many authorizations more than the two that are needed there are after each death."""
     script = ROOT / "tests" / "opswatch" / "provision_victim.py"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, script, site.server.url, site.server.org, site.prefix, tmp_path / "deaths"),
+        *(sys.executable, script, site.server.url, site.server.org, site.prefix, base / "deaths", str(stride)),
         env=environment_of(INFLUXDB_V2_TOKEN=site.server.token),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -346,17 +366,17 @@ async def test_an_apply_that_is_killed_at_any_step_is_finished_by_the_next(site:
     output, _ = await process.communicate()
 
     assert process.returncode == 0
-    died = int(output)
-    assert died > 20
+    died = json.loads(output)
+    assert len(died) > 40 / stride
     orphans = []
-    for number in range(1, died + 1):
-        victim = Site(tmp_path / "deaths" / str(number), site.server, f"{site.prefix}_{number}")
+    for number in died:
+        victim = Site(base / "deaths" / str(number), site.server, f"{site.prefix}_{number}")
         assert victim.kept() == LEVELS
         assert may_write(site.server, victim.own_token, victim.name("self"))
         assert may_read(site.server, victim.grafana_token, victim.name("self"))
+        assert (len(victim.tasks()), len(victim.dashboards())) == (2, 6)
         orphans.append(len(victim.authorizations()) - 2)
-    # Between the answer with a token and its file, a death leaves an authorization: named, and left to a person.
-    assert set(orphans) == {0, 1}
+    return orphans
 
 
 @pytest.mark.parametrize(

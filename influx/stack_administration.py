@@ -1,0 +1,147 @@
+"""The calls of InfluxDB's API by which a stack of dashboards, variables and labels is ours. Shell.
+
+Methods raise as those of `Administration`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+
+from influx.admin_answers import JSON, Id, M, read_answer, refused
+from influx.blueprint import Stack
+from influx.connection import InfluxConnection
+from influx.stack_changes import Cell, Part, SeenStack
+
+_DESCRIPTION = "Made by `opswatch provision`, which puts back whatever is changed here: copy a dashboard to change it."
+
+
+class _Resource(BaseModel):
+    resourceID: Id  # noqa: N815 (InfluxDB's name)
+    kind: str
+    templateMetaName: str  # noqa: N815
+
+
+class _Stack(BaseModel):
+    id: Id
+    name: str = ""
+    createdAt: str = ""  # noqa: N815
+    resources: list[_Resource] = []
+
+
+class _Stacks(BaseModel):
+    stacks: list[_Stack]
+
+
+class _Query(BaseModel):
+    text: str = ""
+
+
+class _Properties(BaseModel):
+    queries: list[_Query] | None = None
+
+
+class _Cell(BaseModel):
+    name: str = ""
+    x: int = 0
+    y: int = 0
+    w: int = 0
+    h: int = 0
+    properties: _Properties = _Properties()
+
+
+class _Dashboard(BaseModel):
+    name: str
+    cells: list[_Cell] = []
+
+
+class _Values(BaseModel):
+    query: str = ""
+
+
+class _Arguments(BaseModel):
+    values: _Values | dict[str, str] | list[str] = _Values()
+
+
+class _Variable(BaseModel):
+    name: str
+    arguments: _Arguments = _Arguments()
+
+
+class _Label(BaseModel):
+    name: str
+
+
+class _OneLabel(BaseModel):
+    label: _Label
+
+
+class StackAdministration:
+    """Asks in the name of the connection's token."""
+
+    def __init__(self, connection: InfluxConnection) -> None:
+        self._connection = connection
+
+    async def stacks(self, org: str, name: str) -> tuple[SeenStack, ...]:
+        """Those of this name in the organisation of this id, with what is in their cells."""
+        answer = await self._connection.listing("/api/v2/stacks", {"orgID": org, "name": name})
+        listed = read_answer(_Stacks, answer, f"show the stack {name}").stacks
+        return tuple([await self._seen(one) for one in listed if one.name == name])
+
+    async def apply(self, org: str, stack: Stack, identifier: str | None) -> None:
+        """Make everything in the stack what it should be; None makes the stack before."""
+        if identifier is None:
+            body: dict[str, Any] = {"orgID": org, "name": stack.name, "description": _DESCRIPTION}
+            answer = await self._connection.ask("POST", "/api/v2/stacks", None, json.dumps(body).encode(), JSON)
+            identifier = read_answer(_Stack, answer, f"make the stack {stack.name}").id
+        template = {"contentType": "json", "contents": list(stack.objects)}
+        body = {"orgID": org, "stackID": identifier, "template": template}
+        content = json.dumps(body).encode()
+        answer = await self._connection.ask("POST", "/api/v2/templates/apply", None, content, JSON)
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            raise refused(answer, f"apply the dashboards of the stack {stack.name}")
+
+    async def remove(self, org: str, stack: SeenStack) -> None:
+        """Remove the stack with all that is in it; that it is gone already is as good."""
+        answer = await self._connection.ask("DELETE", f"/api/v2/stacks/{stack.id}", {"orgID": org})
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
+            raise refused(answer, f"remove the stack {stack.id}")
+
+    async def _seen(self, stack: _Stack) -> SeenStack:
+        parts: dict[str, Part] = {}
+        for one in stack.resources:
+            if (part := await self._part(one)) is not None:
+                parts[one.templateMetaName] = part
+        return SeenStack(stack.id, stack.createdAt, parts)
+
+    async def _part(self, resource: _Resource) -> Part | None:
+        """What is there now; None where somebody has deleted it."""
+        kind, identifier = resource.kind, resource.resourceID
+        if kind == "Dashboard":
+            dashboard = await self._get(_Dashboard, f"dashboards/{identifier}", {"include": "properties"})
+            return None if dashboard is None else Part(kind, dashboard.name, frozenset(map(_cell, dashboard.cells)))
+        if kind == "Variable":
+            variable = await self._get(_Variable, f"variables/{identifier}")
+            return None if variable is None else Part(kind, variable.name, query=_asked(variable))
+        label = await self._get(_OneLabel, f"labels/{identifier}")
+        return None if label is None else Part(kind, label.label.name)
+
+    async def _get(self, model: type[M], path: str, parameters: Mapping[str, str] | None = None) -> M | None:
+        answer = await self._connection.listing(f"/api/v2/{path}", parameters or {})
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        return read_answer(model, answer, f"show {path}")
+
+
+def _asked(variable: _Variable) -> str:
+    values = variable.arguments.values
+    return values.query.strip() if isinstance(values, _Values) else ""
+
+
+def _cell(cell: _Cell) -> Cell:
+    queries = tuple(one.text.strip() for one in cell.properties.queries or ())
+    return Cell(cell.name, (cell.x, cell.y, cell.w, cell.h), queries)
