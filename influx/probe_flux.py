@@ -129,7 +129,7 @@ def _newest(script: DashboardScript, probe: Measurement, where: Sequence[str]) -
         f"|> filter(fn: (r) => {script.condition(probe, _OF_STANDING, where)})",
         "|> last()",
         *_AS_ONE_TABLE,
-        # The newest message may be of an older attempt; a state is of every one.
+        # The newest of each field is not always of the newest attempt, but the newest row is; each attempt has a state.
         "|> filter(fn: (r) => exists r.state)",
         '|> group(columns: ["service", "probe"])',
         '|> sort(columns: ["_time"])',

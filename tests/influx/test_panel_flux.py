@@ -13,7 +13,7 @@ from influx.parameters import FluxQuery
 from influx.settings import InfluxSettings
 from telemetry.errors import InvalidQuery, NotFound
 from telemetry.measurements import BUILT_IN
-from telemetry.panel_queries import Lines, MeasurementNames, OneLine, PanelQuery, Selected, Shares, TagValues
+from telemetry.panel_queries import Lines, MeasurementNames, OneLine, PanelQuery, Selected, Shares, Standings, TagValues
 from telemetry.schema import MeasurementClass
 from telemetry.series import Function
 from tests.influx.dashboard_users import as_grafana_sends, as_influxdb_sends
@@ -23,6 +23,7 @@ from tests.influx.server import InfluxServer
 
 SHOWN = ("2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z")
 START = 1_767_225_600 * 10**9
+MINUTE = 60 * 10**9
 NAMES = {"host": "opswatch_host", "service": "opswatch_service"}
 PUSHED = [one for one in Function if one not in (Function.INCREASE, Function.RATE)]
 
@@ -154,16 +155,14 @@ async def test_the_newest_values_are_read_alone(world: World) -> None:
     ("asked", "expected"),
     [
         (OneLine(Selected("net", ("bytes_recv",)), Function.INCREASE, "sum"), 20.0),
-        (OneLine(Selected("net", ("bytes_recv",)), Function.LAST, "max"), 179.0),
-        (OneLine(Selected("net", ("bytes_recv",)), Function.LAST, "mean"), 179.0),
+        (OneLine(Selected("net", ("bytes_recv",)), Function.LAST, "max"), 174.0),
+        (OneLine(Selected("net", ("bytes_recv",)), Function.LAST, "mean"), 174.0),
     ],
 )
 async def test_series_come_together_in_each_window(world: World, asked: PanelQuery, expected: float) -> None:
     """Two hosts that grow by one a minute; a window that is still open says nothing of what was gathered."""
-    found = rows(
-        world.server,
-        as_influxdb_sends(influxdb(settings=world.settings)(asked), {}, ("-1h", SHOWN[1]), "10m", SHOWN[1]),
-    )
+    now = "2026-01-01T02:55:00Z"
+    found = rows(world.server, as_influxdb_sends(influxdb(settings=world.settings)(asked), {}, ("-1h", now), "10m"))
 
     assert float(found[-1]["_value"]) == expected
 
@@ -171,14 +170,29 @@ async def test_series_come_together_in_each_window(world: World, asked: PanelQue
 async def test_a_gap_of_more_than_an_hour_is_no_growth(world: World) -> None:
     """As on pages: a counter has grown only since a sample that is an hour old at most."""
     bucket = world.settings.bucket(MeasurementClass.METRICS)
-    later = START + 6 * 3_600 * 10**9
-    world.server.write(
-        bucket, f"net,host=c,interface=x bytes_recv=5i {START}\nnet,host=c,interface=x bytes_recv=9i {later}"
-    )
-    asked = Lines(Selected("net", ("bytes_recv",), ("host:c",)), Function.RATE)
+    minutes = {5: 1, 10: 6, 110: 9, 112: 10}  # after five o'clock
+    lines = [
+        f"net,host=c,interface=x bytes_recv={value}i {START + (300 + at) * MINUTE}" for at, value in minutes.items()
+    ]
+    world.server.write(bucket, "\n".join(lines))
+    asked = Lines(Selected("net", ("bytes_recv",), ("host:c",)), Function.INCREASE)
     shown = ("2026-01-01T05:00:00Z", "2026-01-01T07:00:00Z")
+    found = rows(world.server, as_influxdb_sends(influxdb(settings=world.settings)(asked), {}, shown, "10m"))
 
-    assert rows(world.server, as_influxdb_sends(influxdb(settings=world.settings)(asked), {}, shown, "10m")) == []
+    assert [(row["_time"], row["_value"]) for row in found] == [
+        ("2026-01-01T05:10:00Z", "5"),
+        ("2026-01-01T06:50:00Z", "1"),
+    ]
+
+
+async def test_a_point_without_a_state_is_no_attempt(world: World) -> None:
+    """Somebody may push such a thing; it says nothing of how the probe stands."""
+    tags = "probe,service=s,probe=p,kind=http,host=a"
+    lines = f"{tags} state=2i,outcome=0i,latency_ms=7 {START}\n{tags} latency_ms=9 {START + MINUTE}"
+    world.server.write(world.settings.bucket(MeasurementClass.METRICS), lines)
+    (row,) = rows(world.server, as_influxdb_sends(influxdb(settings=world.settings)(Standings()), {}, SHOWN, "1m"))
+
+    assert (row["state"], row["last_attempt"]) == ("up", SHOWN[0])
 
 
 async def test_choices_are_those_of_the_conditions(world: World) -> None:
