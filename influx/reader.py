@@ -36,6 +36,7 @@ class InfluxReader:
     """Answers from the buckets that the connection's settings name (telemetry/ports.py, `SeriesReader`).
 
     `kept_since` tells from when on (ns) a bucket is whole, None for all of it; `standings` which levels can be read.
+    `asker` is one that others ask through, too, so that they are not too many at once together.
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class InfluxReader:
         registry: Registry,
         kept_since: KeptSince = _for_ever,
         standings: Standings = _no_levels,
+        asker: FluxAsker | None = None,
     ) -> None:
-        self._asker = FluxAsker(connection)
+        self._asker = asker or FluxAsker(connection)
         self.pulse = Pulse(connection)
         self._settings = connection.settings
         self._registry = registry

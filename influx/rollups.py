@@ -87,9 +87,16 @@ class Rollups:
     `kept_since` tells from when on (ns) a bucket is whole, None for all of it.
     """
 
-    def __init__(self, connection: InfluxConnection, registry: Registry, clock: Clock, kept_since: KeptSince) -> None:
+    def __init__(
+        self,
+        connection: InfluxConnection,
+        registry: Registry,
+        clock: Clock,
+        kept_since: KeptSince,
+        asker: FluxAsker | None = None,
+    ) -> None:
         self._connection = connection
-        self._asker = FluxAsker(connection)
+        self._asker = asker or FluxAsker(connection)
         self._registry = registry
         self._clock = clock
         self._kept_since = kept_since

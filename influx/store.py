@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
 from influx import advice
+from influx.asking import FluxAsker
 from influx.buckets import FoundBucket, read_buckets, retention_notes, wanted_retentions
 from influx.canary import Canary
 from influx.connection import InfluxConnection
@@ -48,9 +49,10 @@ class InfluxStore:
         self._clock = clock
         self._writer = InfluxWriter(connection, registry, clock, Canary(connection, clock, host))
         self._buckets: dict[str, FoundBucket] = {}
-        self._rollups = Rollups(connection, registry, clock, self._kept_since)
+        asker = FluxAsker(connection)
+        self._rollups = Rollups(connection, registry, clock, self._kept_since, asker)
         self._server = ServerWatch(connection, registry, clock, host)
-        self._reader = InfluxReader(connection, registry, self._kept_since, self._rollups.standings)
+        self._reader = InfluxReader(connection, registry, self._kept_since, self._rollups.standings, asker)
         self._examination = Examination()
         self._trouble = ""  # of the canary
         self._level_trouble = ""

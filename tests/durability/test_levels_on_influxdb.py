@@ -5,22 +5,17 @@ texts of this file, per series and level, over all complete windows.
 """
 
 import asyncio
-import shutil
-import socket
 import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.influx.plain_query import rows
-from tests.influx.server import NOT_HERE, InfluxServer
 from tests.opswatch.provisioned import Site, everything
-from tests.opswatch.test_provision_setup import provision
+from tests.opswatch.test_provision_setup import bare, provision  # noqa: F401 (a fixture)
 from tests.opswatch.test_run import Server, running
 
 MINUTE, HOUR = 60, 3_600
@@ -49,28 +44,14 @@ class Walk:
         print(self.lines[-1])
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    """A server that nobody has set up, which may be stopped."""
-    if shutil.which("influxd") is None:
-        pytest.skip(NOT_HERE)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    folder = tmp_path / "influxd"
-    folder.mkdir()
-    server = InfluxServer(f"http://127.0.0.1:{port}", "ops", "", None, folder)
-    await asyncio.to_thread(server.start)
-    try:
-        yield Site(tmp_path / "site", server, "opswatch")
-    finally:
-        await asyncio.to_thread(server.stop)
-
-
 @pytest.mark.timeout(3_000)
 @pytest.mark.parametrize("outage", [3.0, pytest.param(11.5 * MINUTE, marks=pytest.mark.soak)], ids=["short", "whole"])
-async def test_every_level_stands_for_every_sample_whatever_happened(site: Site, outage: float) -> None:
+async def test_every_level_stands_for_every_sample_whatever_happened(
+    bare: Site,  # noqa: F811
+    outage: float,
+) -> None:
     """Missed runs, late points, a deleted task; `verify` names it, `apply` mends it, a second one changes nothing."""
-    walk = Walk()
+    walk, site = Walk(), bare
     done = await provision(site, "apply", "--setup")
     assert (done.code, done.output) == (0, "everything is as it should be\n"), done.complaint
     site.server.token = (site.keys / "influx_owner_token").read_text().strip()
