@@ -20,7 +20,7 @@ from telemetry.panel_queries import FluxOf, Lines, PanelQuery, TagValues, condit
 from telemetry.schema import Registry
 
 SCHEMA_VERSION = 39
-DATA_SOURCE = {"type": "influxdb", "uid": "${source}"}
+DATA_SOURCE = {"type": "influxdb", "uid": "${datasource}"}
 CHOICES: Mapping[str, PanelQuery] = {"host": TagValues("host"), "service": TagValues("service", "probe")}
 _MAX_UID = 40
 _TALL = 2  # rows of Grafana's grid for one of ours; it has twice as many columns, too
@@ -132,7 +132,7 @@ def _variables(
     prefix = {"text": bucket_prefix, "value": bucket_prefix, "selected": True}
     return [
         {
-            "name": "source",
+            "name": "datasource",
             "label": "Data source",
             "type": "datasource",
             "query": "influxdb",

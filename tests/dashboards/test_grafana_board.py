@@ -26,7 +26,7 @@ def test_a_dashboard_is_bound_to_no_server(board: dict[str, Any]) -> None:
 
     assert board["id"] is None
     assert board["uid"].startswith("opswatch-")
-    assert set(sources) == {"${source}"}
+    assert set(sources) == {"${datasource}"}
     assert board["schemaVersion"] >= 39
 
 
@@ -37,7 +37,7 @@ def test_every_variable_that_a_panel_names_is_there_and_no_other(board: dict[str
     names = [one["name"] for one in board["templating"]["list"]]
 
     assert len(set(names)) == len(names)
-    assert {"source", "bucket_prefix"} <= set(names)
+    assert {"datasource", "bucket_prefix"} <= set(names)
     for name in ("host", "service", "each_probe"):
         assert (f"${{{name}:regex}}" in text) == (name in names)
 
