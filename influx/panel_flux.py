@@ -1,166 +1,181 @@
-"""The questions of panels as Flux that stands by itself, for dashboards of InfluxDB and of Grafana. Pure.
+"""The questions of dashboards as Flux, for InfluxDB's UI and for Grafana: charts, numbers and shares. Pure.
 
-A dashboard has no parameters beside its text, so values are literals, each character that is not surely harmless as the
-\\xHH of its bytes (influxdb.md 2.4), and what a page is about is a variable of the dashboard. Both products know
-`v.timeRangeStart`, `v.timeRangeStop` and `v.windowPeriod`. Windows mean what they mean on OpsWatch's own pages, but
-for the first one of a counter, which grows from nothing that the range holds.
+They ask what our pages ask (dashboards/boards.py), in the shapes that InfluxDB's storage answers by itself
+(influx/flux.py), with windows as long as whoever looks wants them. Two things differ, because nobody here knows how
+far apart samples are: a rate is the mean of what each sample had grown by per second since the one before it, which is
+right for windows that are shorter than that, too, and the pages' rate where samples fill a window; and an outage is
+no gap, for only windows with samples come.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from influx.flux import COUNTER_FUNCTIONS
-from influx.parameters import Parameter, Pattern
-from influx.predicates import Script, literal, one_of, pushed
-from influx.rollup_tasks import FROM_WINDOWS, rolled_up_field
+from influx.dashboard_script import DashboardScript, numeric, piped, windows
+from influx.dialects import Dialect
+from influx.history_flux import history_text
+from influx.probe_flux import attempts_text, availability_text, not_up_text, standings_text
 from influx.settings import InfluxSettings
 from influx.text import encode_name
-from telemetry.panel_questions import Asks, PanelQuestion
-from telemetry.rollup import ONE_HOUR, Aggregate, is_answered, rolled_up
-from telemetry.schema import FieldType, Measurement, MeasurementClass
-from telemetry.series import Function
-
-_GROWTH = (
-    '    |> duplicate(column: "_value", as: "grown")\n'
-    '    |> difference(columns: ["grown"])\n'
-    "    |> map(fn: (r) => ({r with _value: if r.grown < 0 then r._value else r.grown}))\n"
-    '    |> drop(columns: ["grown"])\n'
+from telemetry.errors import NotFound
+from telemetry.panel_queries import (
+    Attempts,
+    Availability,
+    Lines,
+    MeasurementNames,
+    NotUp,
+    OneLine,
+    PanelQuery,
+    Shares,
+    Standings,
+    TagValues,
 )
-_PER_SECOND = (
-    "    |> map(fn: (r) => ({r with _value: float(v: r._value) / (float(v: int(v: v.windowPeriod)) / 1000000000.0)}))\n"
-)
+from telemetry.schema import Measurement, MeasurementClass, Registry
+from telemetry.series import GROWTH_LOOKBACK, Function
+
+# What a window has gathered: of one that is not over yet it says too little, so the last one is left out.
+_GATHERED = frozenset({Function.INCREASE, Function.SUM, Function.COUNT})
+_GROWTH = frozenset({Function.INCREASE, Function.RATE})
+_BOUNDS = "range(start: start, stop: stop)"
+_WHOLE_RANGE = "|> range(start: v.timeRangeStart, stop: v.timeRangeStop)"
+# In one number all series must have their part, so its windows are no shorter than samples are apart as a rule.
+_EVERY_OF_ONE = "if int(v: v.windowPeriod) < int(v: 1m) then 1m else v.windowPeriod"
+_VALUES_SINCE = "-30d"
 
 
-_SLASH = re.compile(r"\\.|/", re.DOTALL)  # one that is escaped already stays as it is
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return "\\/" if match[0] == "/" else match[0]
-
-
-class _Literals(Script):
-    """Values in the text itself; those of `variables` (as `$host`) as what stands for them in a dashboard."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        super().__init__()
-        self._variables = variables
-
-    def bind(self, word: str, value: Parameter) -> str:
-        del word
-        if isinstance(value, Pattern):
-            return "/" + _SLASH.sub(_escaped, value.text).replace("\n", "\\n") + "/"
-        assert isinstance(value, str)
-        return self._variables.get(value) or literal(value)
-
-
-@dataclass(frozen=True, slots=True)
 class PanelFlux:
-    """Writes for one kind of dashboard: `variables` are what `$host` and `$service` are called in its texts."""
+    """Writes questions of dashboards (telemetry/panel_queries.py, `FluxOf`) in one dialect.
 
-    settings: InfluxSettings
-    variables: Mapping[str, str]
+    Raises NotFound for a measurement or field that nobody knows, InvalidQuery for a condition that is none and for
+    one without fields that are numbers.
+    """
 
-    def text(self, question: PanelQuestion) -> str | None:
-        """As the port says."""
-        match question.asks:
-            case Asks.WINDOWS:
-                return f"{self._samples(question)}{_windowed(question.function)}{_kept(question)}"
-            case Asks.HISTORY:
-                return self._history(question)
-            case Asks.NUMBER:
-                newest = _windowed(question.function) if question.function in COUNTER_FUNCTIONS else ""
-                return (
-                    f"{self._samples(question)}{newest}    |> last()\n    |> toFloat()\n"
-                    '    |> keep(columns: ["_time", "_value"])\n'
-                    f"    |> group()\n    |> {question.combine}()\n"
-                )
-            case Asks.NEWEST:
-                rows = _listed(question.rows)
-                return (
-                    f"{self._samples(question)}    |> last()\n    |> toFloat()\n"
-                    f"    |> keep(columns: [{_listed(('_value', '_field', *question.rows))}])\n    |> group()\n"
-                    f'    |> pivot(rowKey: [{rows}], columnKey: ["_field"], valueColumn: "_value")\n'
-                )
+    def __init__(self, settings: InfluxSettings, registry: Registry, dialect: Dialect) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._dialect = dialect
 
-    def values_of(self, tag: str) -> str:
-        """As the port says."""
-        bucket = literal(self.settings.bucket(MeasurementClass.METRICS))
-        asked = (
-            f"tagValues(bucket: {bucket}, tag: {literal(encode_name(tag))},"
-            if tag
-            else f"measurements(bucket: {bucket},"
-        )
-        return f'import "influxdata/influxdb/schema"\n\nschema.{asked} start: -7d)\n'
+    def __call__(self, query: PanelQuery) -> str:
+        """The text."""
+        script = DashboardScript(self._dialect)
+        match query:
+            case Lines() | OneLine() | Shares():
+                return self._of_series(script, query)
+            case TagValues() | MeasurementNames():
+                return self._of_choices(script, query)
+        return self._of_probes(script, query)
 
-    def _samples(self, question: PanelQuestion) -> str:
-        names = [name for name in question.fields if _is_number(question.measurement, name)]
-        return self._source(self.settings.bucket(question.measurement.measurement_class), question, names)
+    def _of_series(self, script: DashboardScript, query: Lines | OneLine | Shares) -> str:
+        match query:
+            case Lines(of_history=True):
+                measurement = self._measurement(query.selected.measurement)
+                return history_text(script, self._settings, measurement, query)
+            case Lines():
+                return self._windows(script, "v.windowPeriod", query, script.named(query.label))
+            case OneLine(combine=combine):
+                # Fields of several types make one table only as floats.
+                line = (windows("every", combine), '|> keep(columns: ["_time", "_value"])')
+                return self._windows(script, _EVERY_OF_ONE, query, ("|> toFloat()", "|> group()", *line))
+            case Shares():
+                return self._shares(script, query)
 
-    def _history(self, question: PanelQuestion) -> str | None:
-        measurement, function = question.measurement, question.function
-        kinds = [known.kind for name in question.fields if (known := measurement.field(name)) is not None]
-        if not rolled_up(measurement) or not all(is_answered(kind, (function,)) for kind in kinds):
-            return None
-        imported = 'import "strings"\n\n'
-        if function is not Function.MEAN:
-            aggregate = Aggregate.INCREASE if function in COUNTER_FUNCTIONS else Aggregate(function.value)
-            rate = _PER_SECOND if function is Function.RATE else ""
-            return f"{imported}{self._of_level(question, aggregate)}{rate}{_kept(question)}"
-        # Means of means mean nothing: the sums and the counts of a window's hours, side by side.
-        return (
-            f"{imported}sums = {self._of_level(question, Aggregate.SUM)}"
-            '    |> map(fn: (r) => ({r with _value: float(v: r._value), part: "sum"}))\n'
-            f"counts = {self._of_level(question, Aggregate.COUNT)}"
-            '    |> map(fn: (r) => ({r with _value: float(v: r._value), part: "count"}))\n'
-            "union(tables: [sums, counts])\n"
-            '    |> pivot(rowKey: ["_time"], columnKey: ["part"], valueColumn: "_value")\n'
-            "    |> map(fn: (r) => ({r with _value: r.sum / r.count}))\n"
-            f"{_kept(question)}"
-        )
+    def _of_choices(self, script: DashboardScript, query: TagValues | MeasurementNames) -> str:
+        script.uses("influxdata/influxdb/schema")
+        if isinstance(query, MeasurementNames):
+            return script.text(f"schema.measurements(bucket: {self._raw()}, start: {_VALUES_SINCE})")
+        asked = [f"bucket: {self._raw()}", f"tag: {script.literal(encode_name(query.tag))}"]
+        if query.measurement:
+            condition = script.condition(self._measurement(query.measurement), (), query.where)
+            asked.append(f"predicate: (r) => {condition}")
+        return script.text(f"schema.tagValues({', '.join(asked)}, start: {_VALUES_SINCE})")
 
-    def _of_level(self, question: PanelQuestion, aggregate: Aggregate) -> str:
-        """The windows of hours, under the names that the fields have in samples."""
-        names = [rolled_up_field(name, aggregate) for name in question.fields]
-        return (
-            f"{self._source(self.settings.level_bucket(ONE_HOUR), question, names)}"
-            f"    |> aggregateWindow(every: v.windowPeriod, fn: {FROM_WINDOWS[aggregate]}, createEmpty: false,"
-            ' timeSrc: "_start")\n'
-            f'    |> map(fn: (r) => ({{r with _field: strings.trimSuffix(v: r._field, suffix: "_{aggregate}")}}))\n'
-        )
+    def _of_probes(self, script: DashboardScript, query: Standings | NotUp | Availability | Attempts) -> str:
+        probe, source = self._measurement("probe"), f"from(bucket: {self._raw()})"
+        match query:
+            case Standings():
+                return standings_text(script, source, probe, query)
+            case NotUp():
+                return not_up_text(script, source, probe)
+            case Availability():
+                return availability_text(script, source, probe, query)
+            case Attempts():
+                return attempts_text(script, source, probe, query)
 
-    def _source(self, bucket: str, question: PanelQuestion, fields: Sequence[str]) -> str:
-        script = _Literals(self.variables)
-        conditions = [
-            one_of(script, "_measurement", "measurement", [encode_name(question.measurement.name)]),
-            one_of(script, "_field", "field", [encode_name(name) for name in fields]),
+    def _windows(self, script: DashboardScript, every: str, query: Lines | OneLine, after: Sequence[str]) -> str:
+        """The windows of all series, and what is done with them."""
+        selected, function = query.selected, query.function
+        measurement = self._measurement(selected.measurement)
+        condition = script.condition(measurement, numeric(measurement, selected.fields), selected.where)
+        script.uses("date")
+        start, stop = "date.truncate(t: v.timeRangeStart, unit: every)", "v.timeRangeStop"
+        if function in _GATHERED:
+            # One window more before the range, so that there is one also where the range is shorter than a window.
+            start, stop = f"date.sub(from: {start}, d: every)", "date.truncate(t: v.timeRangeStop, unit: every)"
+        bounds = f"every = {every}\nstart = {start}\nstop = {stop}"
+        source, chosen = f"from(bucket: {self._bucket(measurement)})", f"|> filter(fn: (r) => {condition})"
+        if function not in _GROWTH:
+            return script.text(bounds, piped(source, f"|> {_BOUNDS}", chosen, windows("every", function), *after))
+        before = f"|> range(start: date.sub(from: start, d: {GROWTH_LOOKBACK}ns), stop: stop)"
+        return script.text(bounds, piped(source, before, chosen, *_growth(function), *after))
+
+    def _shares(self, script: DashboardScript, query: Shares) -> str:
+        measurement = self._measurement(query.selected.measurement)
+        fields = numeric(measurement, query.selected.fields)
+        label = script.literal(encode_name(query.label))
+        shaped = [f"{script.literal(encode_name(query.label))}: {script.column(query.label)}"]
+        shaped += [f"{script.literal(encode_name(one))}: {script.column(one)}" for one in fields[:1]]
+        if query.as_text:
+            shaped.append(f"space: {_amounts(script, fields[1:])}")
+        else:
+            shaped += [f"{script.literal(encode_name(one))}: {script.column(one)}" for one in fields[1:]]
+        steps = [
+            _WHOLE_RANGE,
+            f"|> filter(fn: (r) => {script.condition(measurement, fields, query.selected.where)})",
+            "|> last()",
+            "|> toFloat()",
+            "|> group()",
+            f'|> pivot(rowKey: [{label}], columnKey: ["_field"], valueColumn: "_value")',
+            f"|> map(fn: (r) => ({{{', '.join(shaped)}}}))",
+            f"|> sort(columns: [{label}])",
         ]
-        asked = pushed(script, question.where)
-        conditions += [asked] if isinstance(asked, str) else [] if asked else ['r._measurement == ""']
-        return (
-            f"from(bucket: {literal(bucket)})\n    |> range(start: v.timeRangeStart, stop: v.timeRangeStop)\n"
-            f"    |> filter(fn: (r) => {' and '.join(conditions)})\n"
-        )
+        return script.text(piped(f"from(bucket: {self._bucket(measurement)})", *steps))
+
+    def _measurement(self, name: str) -> Measurement:
+        measurement = self._registry.get(name)
+        if measurement is None:
+            raise NotFound(f"there is no measurement {name[:60]!r}", field="measurement", value=name[:60])
+        return measurement
+
+    def _bucket(self, measurement: Measurement) -> str:
+        return self._dialect.bucket(self._settings.bucket(measurement.measurement_class))
+
+    def _raw(self) -> str:
+        return self._dialect.bucket(self._settings.bucket(MeasurementClass.METRICS))
 
 
-def _windowed(function: Function) -> str:
-    growth = _GROWTH if function in COUNTER_FUNCTIONS else ""
-    name = "sum" if function in COUNTER_FUNCTIONS else function.value
-    rate = _PER_SECOND if function is Function.RATE else ""
-    window = f'    |> aggregateWindow(every: v.windowPeriod, fn: {name}, createEmpty: false, timeSrc: "_start")\n'
-    return f"{growth}{window}{rate}"
+def _growth(function: Function) -> Sequence[str]:
+    """Windows of what counters have grown by, as `Function.INCREASE` means it, from samples that begin before them."""
+    grown = "if r.growth < 0.0 then r._value else r.growth"  # a reset counts whole
+    if function is Function.RATE:
+        grown = f"({grown}) / float(v: r.elapsed) * 1000000000.0"
+    return (
+        "|> toFloat()",
+        '|> duplicate(column: "_value", as: "growth")',
+        # Both leave out the first sample, which has none before it: here that is done once.
+        '|> difference(columns: ["growth"], keepFirst: true)',
+        "|> elapsed(unit: 1ns)",
+        f"|> filter(fn: (r) => r.elapsed <= {GROWTH_LOOKBACK})",
+        f"|> map(fn: (r) => ({{r with _value: {grown}}}))",
+        '|> drop(columns: ["growth", "elapsed"])',
+        f"|> {_BOUNDS}",
+        windows("every", "mean" if function is Function.RATE else "sum"),
+    )
 
 
-def _kept(question: PanelQuestion) -> str:
-    return f"    |> keep(columns: [{_listed(('_time', '_value', '_field', *question.measurement.tags))}])\n"
-
-
-def _is_number(measurement: Measurement, name: str) -> bool:
-    field = measurement.field(name)
-    return field is None or field.type is not FieldType.TEXT
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(f'"{name}"' if name.startswith("_") else literal(encode_name(name)) for name in names)
+def _amounts(script: DashboardScript, fields: Sequence[str]) -> str:
+    """Amounts of bytes as one text, for tables that cannot show bytes: `12.3 of 50.0 GB`."""
+    script.uses("math")
+    columns = [script.column(one) for one in fields]
+    there = " and ".join(f"exists {one}" for one in columns)
+    written = ' + " of " + '.join(f"string(v: math.round(x: {one} / 100000000.0) / 10.0)" for one in columns)
+    return f'if {there} then {written} + " GB" else ""'

@@ -7,7 +7,7 @@ What is asked of it is therefore a superset where a pattern meets such a value; 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import re2
 
@@ -20,6 +20,21 @@ from telemetry.series import AllOf, Equals, Exists, Matches, Not, OneOf, Predica
 # In a value that holds one of these, a pattern may see something else than what was written.
 _ENCODED = Pattern("%(0A|0D|5C|25)")
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _./:@-")
+
+
+class Leaves(Protocol):
+    """How a text says what is asked of one tag; `column` is Flux for it, and may be missing of a series.
+
+    Each is true of all series that are meant, and with `is_meant` false of all for which the same must not hold.
+    """
+
+    def equals(self, column: str, value: str, *, is_meant: bool) -> str:
+        """That it has this value, which InfluxDB knows so (influx/text.py)."""
+        ...
+
+    def matches(self, column: str, pattern: str, *, is_meant: bool) -> str:
+        """That the pattern, which is not empty, is found in its value."""
+        ...
 
 
 class Script:
@@ -37,6 +52,17 @@ class Script:
             self._parameters[name] = value
             self._names[key] = name
         return self._names[key]
+
+    def equals(self, column: str, value: str, *, is_meant: bool) -> str:
+        """See Leaves."""
+        return f"{column} {'==' if is_meant else '!='} {self.bind('tag', value)}"
+
+    def matches(self, column: str, pattern: str, *, is_meant: bool) -> str:
+        """See Leaves."""
+        known, encoded = self.bind("pattern", Pattern(pattern)), self.bind("encoded", _ENCODED)
+        if is_meant:
+            return f"(exists {column} and ({column} =~ {known} or {column} =~ {encoded}))"
+        return f"(not exists {column} or ({column} !~ {known} or {column} =~ {encoded}))"
 
     def query(self, text: str) -> FluxQuery:
         """The text with all that it names."""
@@ -65,12 +91,12 @@ def one_of(script: Script, column: str, word: str, values: Sequence[str]) -> str
     return balanced([f"r.{column} == {script.bind(word, value)}" for value in values], "or")
 
 
-def pushed(script: Script, predicate: Predicate) -> str | bool:
+def pushed(script: Leaves, predicate: Predicate) -> str | bool:
     """What InfluxDB can be asked of a series, or what is known without asking; true of every series that is meant."""
     return _pushed(script, predicate, is_meant=True)
 
 
-def _pushed(script: Script, predicate: Predicate, *, is_meant: bool) -> str | bool:
+def _pushed(script: Leaves, predicate: Predicate, *, is_meant: bool) -> str | bool:
     match predicate:
         case AllOf(predicates):
             parts = [_pushed(script, one, is_meant=is_meant) for one in predicates]
@@ -88,21 +114,18 @@ def _pushed(script: Script, predicate: Predicate, *, is_meant: bool) -> str | bo
     return leaf if can_be(predicate.tag) else not is_meant
 
 
-def _matches(script: Script, tag: str, pattern: str, *, is_meant: bool) -> str:
+def _matches(script: Leaves, tag: str, pattern: str, *, is_meant: bool) -> str:
     if not pattern:  # InfluxDB takes no empty one; it is found in every value
         return f"exists {_tag(tag)}" if is_meant else f"not exists {_tag(tag)}"
-    name, known, encoded = _tag(tag), script.bind("pattern", Pattern(pattern)), script.bind("encoded", _ENCODED)
-    if is_meant:
-        return f"(exists {name} and ({name} =~ {known} or {name} =~ {encoded}))"
-    return f"(not exists {name} or ({name} !~ {known} or {name} =~ {encoded}))"
+    return script.matches(_tag(tag), pattern, is_meant=is_meant)
 
 
-def _one_of(script: Script, tag: str, values: Sequence[str], *, is_meant: bool) -> str | bool:
+def _one_of(script: Leaves, tag: str, values: Sequence[str], *, is_meant: bool) -> str | bool:
     possible = [value for value in dict.fromkeys(values) if value]  # an empty tag is no tag
     if not possible:
         return not is_meant
-    sign, word = ("==", "or") if is_meant else ("!=", "and")
-    return balanced([f"{_tag(tag)} {sign} {script.bind('tag', encode_tag(value))}" for value in possible], word)
+    asked = [script.equals(_tag(tag), encode_tag(value), is_meant=is_meant) for value in possible]
+    return balanced(asked, "or" if is_meant else "and")
 
 
 def _joined(parts: Sequence[str | bool], word: str) -> str | bool:

@@ -33,6 +33,11 @@ def worst_state(states: Iterable[State]) -> State:
     return next((state for state in _WORST_FIRST if state in present), State.UNKNOWN)
 
 
+def rank(state: State) -> int:
+    """Its place in the order worst first, from 0."""
+    return _WORST_FIRST.index(state)
+
+
 @unique
 class Verdict(Enum):
     """What one attempt says about its target, before any threshold."""
