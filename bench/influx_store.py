@@ -38,8 +38,8 @@ def made_levels(server: Server) -> str:
     """The line of how long it takes until every window of the levels is made."""
     started, deadline = time.monotonic(), time.monotonic() + LONGEST
     while True:
-        levels = json.loads(server.get("/api/v1/health"))["rollups"]
-        if all(one["until"] and one["lag_s"] < 2 * 3_600 and not one["late_windows"] for one in levels):
+        levels = json.loads(server.get("/api/v1/health"))["connection_status"]["store"]["levels"]
+        if all(one["until"] and one["behind_seconds"] < 2 * 3_600 and not one["late_windows"] for one in levels):
             break
         if time.monotonic() > deadline:
             raise RuntimeError(f"the levels are not made after {LONGEST:.0f} s: {levels}")
