@@ -129,13 +129,20 @@ def is_lacking(text: str) -> bool:
     return _LACKING.search(_PLACES.sub("", text)) is not None
 
 
-def spilled_too_much(error: duckdb.Error, options: EngineOptions) -> QueryTooLarge | None:
-    """What is told to whoever asked for more than the disk is to give; None for an error of another sort."""
-    if _SPILL_FULL not in str(error):
+def took_too_much(error: duckdb.Error, options: EngineOptions) -> QueryTooLarge | None:
+    """What is told to whoever asked for more memory or disk than there is to give; None for an error of another sort.
+
+    What the engine cannot put on the disk, since it is at work on it, fills the memory before the disk is full.
+    """
+    if _SPILL_FULL in str(error):
+        taken = f"{options.spill_limit // 10**6:,} MB of the disk"
+    elif isinstance(error, duckdb.OutOfMemoryException):
+        taken = f"{options.memory_limit} of memory"
+    else:
         return None
     return QueryTooLarge(
-        f"this takes more than {options.spill_limit // 10**6:,} MB of the disk meanwhile, all that queries and exports"
-        " that run at once may take: shorten the range, ask for fewer series, or take CSV, which is made in parts"
+        f"this takes more than {taken} meanwhile, all that queries and exports that run at once may take: shorten the"
+        " range, ask for fewer series, or take CSV, which is made in parts"
     )
 
 

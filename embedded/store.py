@@ -21,7 +21,7 @@ import duckdb
 from embedded.archive import Archive
 from embedded.copy import copy_store
 from embedded.day_marks import DayMarks
-from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine, spilled_too_much
+from embedded.engine import EngineOptions, damage_marker, explained, is_corrupt, open_engine, took_too_much
 from embedded.export import ExportQuestion, prepare_export, remove_leftovers
 from embedded.reader import QueryRunner
 from embedded.reader_pool import ReaderPool
@@ -331,7 +331,7 @@ class EmbeddedStore:
             self._note_damage(error.reason)
             raise
         except duckdb.Error as error:
-            too_much = spilled_too_much(error, self._options.engine)
+            too_much = took_too_much(error, self._options.engine)
             if number is not None and too_much is not None:
                 raise too_much from error
             if number is not None and _DEAD.search(str(error)):

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import duckdb
 
-from embedded.engine import EngineOptions, open_in_memory, spilled_too_much
+from embedded.engine import EngineOptions, open_in_memory, took_too_much
 from embedded.export import (
     CSV_FORMS,
     PIECE_BYTES,
@@ -182,7 +182,7 @@ class StreamExporter:
         try:
             return await work
         except duckdb.Error as error:
-            too_much = spilled_too_much(error, self._options.engine)
+            too_much = took_too_much(error, self._options.engine)
             raise too_much or StoreUnavailable(f"the export cannot be made: {first_line(error)}") from error
 
     async def _slices(self, export: StreamExport) -> AsyncGenerator[list[SeriesSamples]]:
