@@ -1,0 +1,1 @@
+"""Rules, the alert state machine, evaluation, the ledger's words, and trying rules."""
