@@ -170,7 +170,7 @@ def step(alert: Alert, reading: Reading, rule: Rule, now: int) -> tuple[Alert, T
     tracks = {
         severity: _advanced(
             Track() if stale and track.phase is Phase.PENDING else track,
-            _side(track, rule.threshold(severity), reading, rule),
+            _side(rule.threshold(severity), reading, rule),
             watched,
             rule,
         )
@@ -178,14 +178,12 @@ def step(alert: Alert, reading: Reading, rule: Rule, now: int) -> tuple[Alert, T
     }
     after = replace(
         alert,
-        known=alert.known if missing and alert.known is not None else now,
+        known=now,  # also where it is missing: the rule says what its absence means, and that is knowledge
         value=reading.value,
         reason=reading.reason,
         warning=tracks[Severity.WARNING],
         critical=tracks[Severity.CRITICAL],
     )
-    if missing:
-        after = replace(after, known=now)  # the rule says what its absence means: that is knowledge
     after = _damped(after, alert, rule, now)
     status = _status(after)
     return _told(alert, replace(after, status=status, since=now if status is not alert.status else alert.since), now)
@@ -212,7 +210,7 @@ class _Side(Enum):
     BAD = "bad"
 
 
-def _side(track: Track, threshold: Threshold | None, reading: Reading, rule: Rule) -> _Side:
+def _side(threshold: Threshold | None, reading: Reading, rule: Rule) -> _Side:
     if threshold is None or reading.knowledge is Knowledge.NOTHING:
         return _Side.GOOD
     if reading.knowledge is Knowledge.MISSING:
