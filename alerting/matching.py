@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import re2
 
-from telemetry.series import AllOf, Equals, Exists, Matches, Not, OneOf, Predicate
+from alerting.rules import Ratio, Rule, Selection
+from telemetry.points import Tags
+from telemetry.series import EVERYTHING, AllOf, Equals, Exists, Matches, Not, OneOf, Predicate
 
 
 def holds(predicate: Predicate, tags: Mapping[str, str]) -> bool:
@@ -34,3 +36,30 @@ def required(predicate: Predicate) -> tuple[str, str] | None:
         case AllOf(predicates):
             return next((found for one in predicates if (found := required(one)) is not None), None)
     return None
+
+
+def mentioned(predicate: Predicate) -> frozenset[str]:
+    """The tags that a predicate asks about."""
+    match predicate:
+        case AllOf(predicates):
+            return frozenset[str]().union(*(mentioned(one) for one in predicates))
+        case Not(inner):
+            return mentioned(inner)
+        case Equals(tag) | OneOf(tag) | Matches(tag) | Exists(tag):
+            return frozenset({tag})
+
+
+def means(rule: Rule, tags: Tags) -> bool:
+    """Whether an alert on these tags can be one of this rule, as far as its tags tell."""
+    if isinstance(rule.expression, Ratio):
+        return all(_means(one, tags, EVERYTHING) for one in rule.selections)
+    return all(_means(one, tags, one.where) for one in rule.selections)
+
+
+def _means(selection: Selection, tags: Tags, where: Predicate) -> bool:
+    names = {name for name, _ in tags}
+    if selection.group_by is not None and not names <= set(selection.group_by):
+        return False
+    if selection.group_by is not None and not mentioned(where) <= set(selection.group_by):
+        return True
+    return holds(where, dict(tags))

@@ -5,7 +5,7 @@ The cost grows with the series there are, not with the rules: which series a rul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from alerting.rules import FORECAST_WINDOWS, Change, Expression, Forecast, Ratio, Selection, Value
@@ -112,14 +112,11 @@ class Plan:
             plan.predicates.setdefault(one.question, set()).add(one.where)
         return plan
 
-    def queries(self, now: int) -> Mapping[Question, SeriesQuery]:
-        """The queries at `now`. A predicate that all share is left to the store. Raises InvalidQuery."""
-        found = {}
-        for question, functions in self.functions.items():
-            predicates = self.predicates[question]
-            where = next(iter(predicates)) if len(predicates) == 1 else EVERYTHING
-            found[question] = question.query(now, functions, where)
-        return found
+    def query(self, question: Question, now: int) -> SeriesQuery:
+        """The query of a question at `now`. A predicate that all share is left to the store. Raises InvalidQuery."""
+        predicates = self.predicates[question]
+        where = next(iter(predicates)) if len(predicates) == 1 else EVERYTHING
+        return question.query(now, self.functions[question], where)
 
 
 Freshness = Callable[

@@ -316,6 +316,20 @@ OPSWATCH_TROUBLE = Measurement(
     "What OpsWatch finds wrong with itself, for rules to alert on: kind `rollup_late`, subject the level",
 )
 
+ALERT = Measurement(
+    "alert",
+    MeasurementClass.EVENTS,
+    ("alert", "rule", "service", "severity"),
+    (
+        _state("state", "after it: 0 inactive, 1 pending, 2 firing, 3 recovering, 4 unknown"),
+        _gauge("value", "1", "what the rule read, in the unit of its field"),
+        _amount("incident", "1", "the number of the incident that it belongs to"),
+        Field("message", FieldType.TEXT, FieldKind.TEXT, "", "what kind of transition it was, and why"),
+    ),
+    50_000,
+    "Transitions of alerts, each once",
+)
+
 BUILT_IN = Registry(
     (
         CPU,
@@ -328,6 +342,7 @@ BUILT_IN = Registry(
         PROBE,
         APP,
         APP_ERRORS,
+        ALERT,
         OPSWATCH_PROCESS,
         OPSWATCH_COLLECTOR,
         OPSWATCH_SPOOL,

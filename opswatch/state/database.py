@@ -60,7 +60,7 @@ class Database:
             ) from error
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in one transaction, in the state's thread. Raises StoreUnavailable: locked for long, disk full."""
+        """Run `work` in one transaction, in the state's thread. Raises StoreUnavailable: locked, full, damaged."""
 
         def transact() -> T:
             with self._engine.begin() as connection:
@@ -68,7 +68,9 @@ class Database:
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, transact)
-        except exc.OperationalError as error:
+        except exc.IntegrityError:
+            raise
+        except exc.DatabaseError as error:
             raise StoreUnavailable(f"{self._path.name} cannot be used at the moment: {error.orig}") from error
 
     def close(self) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from alerting.decisions import Standing, decide
+from alerting.decisions import Cause, Standing, decide
 from alerting.ledger import AlertChange, Batch
 from alerting.machine import Alert, Kind
 from opswatch.state.database import Database
@@ -16,6 +17,7 @@ from opswatch.state.ledger_tables import alert, decision, incident, notification
 from telemetry.points import Point
 from telemetry.times import to_datetime
 
+_Row = Row[Any]
 _AT_ONCE = 500  # changes of one transaction: those of people need not wait for ten thousand
 
 
@@ -54,44 +56,52 @@ class StoredLedger:
 
 
 def _keep(connection: Connection, changes: Sequence[AlertChange], recorded: int) -> dict[str, int]:
-    numbers: dict[str, int] = {}
-    rows = []
-    for change in changes:
-        number = _incident_of(connection, change, recorded)
-        row = alert_row(change.alert)
-        if change.alert.is_open and number is not None:
-            numbers[row["key"]] = number
-        rows.append(row | {"incident": number if change.alert.is_open else None})
-    if rows:
-        wish = upsert(alert)
-        connection.execute(
-            wish.on_conflict_do_update(
-                index_elements=["key"], set_={name: wish.excluded[name] for name in ("state", "incident")}
-            ),
-            rows,
-        )
-    return numbers
+    """Each step for all changes at once: ten thousand alerts may fire in one evaluation."""
+    keys = [change.alert.key for change in changes]
+    numbers = {key: change.alert.incident for key, change in zip(keys, changes, strict=True)}
+    numbers |= _open(connection, dict(zip(keys, changes, strict=True)))
+    made = [(key, change) for key, change in zip(keys, changes, strict=True) if change.transition is not None]
+    standing = _incidents(connection, [number for key, _ in made if (number := numbers[key]) is not None])
+    for key, change in made:
+        row = standing.get(numbers[key])
+        if row is not None and change.transition is not None and change.transition.kind is not Kind.OPENED:
+            _update(connection, change, row)
+    if made:
+        wish = insert(transition).returning(transition.c.id, sort_by_parameter_order=True)
+        rows = [transition_row(change, numbers[key], recorded) for key, change in made]
+        written = connection.execute(wish, rows).scalars().all()
+        _decide(connection, [(change, standing.get(numbers[key])) for key, change in made], written, recorded)
+    found = {
+        key: number
+        for key, change in zip(keys, changes, strict=True)
+        if change.alert.is_open and (number := numbers[key])
+    }
+    alerts = [alert_row(change.alert) | {"incident": found.get(key)} for key, change in zip(keys, changes, strict=True)]
+    kept = upsert(alert)
+    renewed = {name: kept.excluded[name] for name in ("state", "incident")}
+    connection.execute(kept.on_conflict_do_update(index_elements=["key"], set_=renewed), alerts)
+    return found
 
 
-def _incident_of(connection: Connection, change: AlertChange, recorded: int) -> int | None:
-    """The number of the incident that the change belongs to, which it opens, changes or ends."""
-    made = change.transition
-    if made is None:
-        return change.alert.incident
-    number = change.alert.incident
-    if made.kind is Kind.OPENED:
-        number = connection.execute(insert(incident).values(**opened_row(change))).inserted_primary_key[0]  # type: ignore[index]
-    row = None
-    if number is not None:
-        row = connection.execute(select(incident).where(incident.c.id == number)).one()
-        _update(connection, change, row)
-    key = connection.execute(insert(transition).values(**transition_row(change, number, recorded)))
-    if row is not None:
-        _decide(connection, change, row, key.inserted_primary_key[0], recorded)  # type: ignore[index]
-    return number
+def _open(connection: Connection, changes: Mapping[str, AlertChange]) -> dict[str, int]:
+    """Make the incidents that begin; their numbers by the keys of their alerts."""
+    opened = {
+        key: opened_row(change)
+        for key, change in changes.items()
+        if change.transition is not None and change.transition.kind is Kind.OPENED
+    }
+    if not opened:
+        return {}
+    wish = insert(incident).returning(incident.c.id, sort_by_parameter_order=True)
+    return dict(zip(opened, connection.execute(wish, list(opened.values())).scalars().all(), strict=True))
 
 
-def _update(connection: Connection, change: AlertChange, row: Row[tuple[object, ...]]) -> None:
+def _incidents(connection: Connection, numbers: Sequence[int]) -> dict[int | None, _Row]:
+    wanted = select(incident).where(incident.c.id.in_(numbers))
+    return {row.id: row for row in connection.execute(wanted)} if numbers else {}
+
+
+def _update(connection: Connection, change: AlertChange, row: _Row) -> None:
     now, made = change.alert, change.transition
     assert made is not None
     values: dict[str, object] = {"status": now.status.value, "flapping": now.flapping}
@@ -107,34 +117,28 @@ def _update(connection: Connection, change: AlertChange, row: Row[tuple[object, 
 
 
 def _decide(
-    connection: Connection, change: AlertChange, row: Row[tuple[object, ...]], made: int, recorded: int
+    connection: Connection, made: Sequence[tuple[AlertChange, _Row | None]], written: Sequence[int], recorded: int
 ) -> None:
-    """The decision on a transition, and the notification that follows from it."""
-    assert change.transition is not None
-    standing = Standing(
-        acknowledged=row.acknowledged is not None,
-        snoozed_until=row.snoozed_until,
-        told=row.told,
-        suppressed_by=change.suppressed_by,
-    )
-    found = decide(change.transition, standing)
-    if found is None:
-        return
-    connection.execute(
-        insert(decision).values(
-            incident=row.id,
-            transition=made,
-            time=recorded,
-            tell=found.tell,
-            cause=found.cause.value,
-            words=found.words if found.tell or not row.snoozed_until else _until(found.words, row.snoozed_until),
-        )
-    )
-    if found.tell:
-        connection.execute(
-            insert(notification).values(incident=row.id, transition=made, created=recorded, state="waiting")
-        )
-        connection.execute(update(incident).where(incident.c.id == row.id).values(told=True))
+    """The decisions on transitions, and the notifications that follow from them."""
+    decisions, notifications, told = [], [], []
+    for (change, row), number in zip(made, written, strict=True):
+        if row is None or change.transition is None:
+            continue
+        standing = Standing(row.acknowledged is not None, row.snoozed_until, row.told, change.suppressed_by)
+        found = decide(change.transition, standing)
+        if found is None:
+            continue
+        words = found.words if found.cause is not Cause.SNOOZED else _until(found.words, row.snoozed_until)
+        about = {"incident": row.id, "transition": number}
+        decisions.append(about | {"time": recorded, "tell": found.tell, "cause": found.cause.value, "words": words})
+        if found.tell:
+            notifications.append(about | {"created": recorded, "state": "waiting"})
+            told.append(row.id)
+    if decisions:
+        connection.execute(insert(decision), decisions)
+    if told:
+        connection.execute(insert(notification), notifications)
+        connection.execute(update(incident).where(incident.c.id.in_(told)).values(told=True))
 
 
 def _until(words: str, instant: int) -> str:

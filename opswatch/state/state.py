@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from opswatch.state.database import Database
+from opswatch.state.incidents import StoredIncidents
 from opswatch.state.learned_schema import StoredSchema
+from opswatch.state.ledger import StoredLedger
 from opswatch.state.sessions import StoredOwnership, StoredSessions
 from opswatch.state.tokens import StoredTokens
 
@@ -21,6 +23,8 @@ class State:
         self.sessions = StoredSessions(database)
         self.ownership = StoredOwnership(database)
         self.learned_schema = StoredSchema(database)
+        self.ledger = StoredLedger(database)
+        self.incidents = StoredIncidents(database)
 
     @classmethod
     @asynccontextmanager
