@@ -1,0 +1,37 @@
+"""How rules stand, and what a reload of them changes, for people. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class RuleStatus:
+    """How many alerts of a rule are in which state. `trouble`: why nothing can be said of it now, or empty.
+
+    `last_evaluated` is the end of the newest window that was looked at, None before the first; `last_duration_ms` that
+    of the evaluation of all rules together.
+    """
+
+    rule: Rule
+    firing: int
+    pending: int
+    unknown: int
+    last_evaluated: datetime | None
+    last_duration_ms: float
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadOutcome:
+    """What a reload did, or would do: names of rules, and how many incidents end because no rule means them."""
+
+    version: str
+    started: tuple[str, ...]
+    stopped: tuple[str, ...]
+    changed: tuple[str, ...]
+    closes: int
+    applied: bool

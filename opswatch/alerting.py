@@ -1,0 +1,188 @@
+"""Alerting as one thing for the rest of the house: evaluates, remembers, answers, takes other rules. Shell."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting.cycle import facts_of
+from alerting.evaluate import Evaluator
+from alerting.ledger import (
+    Action,
+    FiringCounts,
+    Incident,
+    IncidentPage,
+    IncidentQuery,
+    OpenAlert,
+    PersonAction,
+    TimelineEntry,
+)
+from alerting.machine import Alert, Status
+from alerting.rule_set import RuleSet
+from alerting.rule_status import ReloadOutcome, RuleStatus
+from alerting.rules import Rule, Severity, source_blind_rule
+from opswatch.state.incidents import StoredIncidents
+from opswatch.state.ledger import StoredLedger
+from telemetry.clock import Clock
+from telemetry.ports import PointWriter, WriteStatus
+from telemetry.times import to_datetime
+
+logger = logging.getLogger(__name__)
+
+_POINTS_AT_ONCE = 1_000
+_ORDER = (Status.FIRING, Status.RECOVERING, Status.UNKNOWN, Status.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What alerting is made of. `load` reads the file of rules anew; it raises ConfigurationError with every fault."""
+
+    evaluator: Evaluator
+    ledger: StoredLedger
+    incidents: StoredIncidents
+    writer: PointWriter
+    load: Callable[[], RuleSet]
+    clock: Clock
+
+
+class Alerting:
+    """Implements `alerting.ledger.IncidentBook`, `api.doors.AlertBoard` and `api.doors.RuleDesk`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._evaluator = parts.evaluator
+        self._open: dict[str, Incident] = {}
+        self._counts = FiringCounts()
+        self._seen = -1  # transitions when incidents were read last
+        self._reloading = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Take up what the ledger remembers. Raises StoreUnavailable."""
+        await self._evaluator.restore()
+        await self._refresh()
+
+    async def evaluate_once(self) -> None:
+        """Evaluate the rules that are due, and give their transitions to the store. Raises StoreUnavailable."""
+        try:
+            await self._evaluator.evaluate_once()
+        finally:
+            if self._evaluator.statistics.transitions != self._seen:
+                await self._refresh()
+        await self._write_points()
+
+    async def _refresh(self) -> None:
+        self._seen = self._evaluator.statistics.transitions
+        self._open = {one.alert: one for one in await self._parts.incidents.open_incidents()}
+        severities = Counter(one.severity for one in self._open.values())
+        unseen = sum(one.acknowledged is None for one in self._open.values())
+        self._counts = FiringCounts(severities[Severity.CRITICAL], severities[Severity.WARNING], unseen)
+
+    async def _write_points(self) -> None:
+        """Transitions return as points of `alert`; what could not be written now is written next time."""
+        while waiting := await self._parts.ledger.unwritten(_POINTS_AT_ONCE):
+            outcome = await self._parts.writer.write([point for _, point in waiting])
+            if outcome.status not in {WriteStatus.OK, WriteStatus.PARTIAL}:
+                logger.warning("transitions wait to be written", extra={"reason": outcome.message})
+                return
+            await self._parts.ledger.mark_written([number for number, _ in waiting])
+
+    # Incidents
+
+    async def list(self, query: IncidentQuery) -> IncidentPage:
+        """See `IncidentBook.list`."""
+        return await self._parts.incidents.list(query)
+
+    async def show(self, number: int) -> tuple[Incident, tuple[TimelineEntry, ...]]:
+        """See `IncidentBook.show`."""
+        return await self._parts.incidents.show(number)
+
+    async def act(self, number: int, action: PersonAction, now: datetime) -> Incident:
+        """See `IncidentBook.act`. Closing ends the alert too: if its values still breach, another incident opens."""
+        found = await self._parts.incidents.act(number, action, now)
+        if action.action is Action.CLOSE:
+            await self._evaluator.close(found.alert, f"closed by {action.author}: {action.comment.strip()}")
+            found, _ = await self._parts.incidents.show(number)
+        await self._refresh()
+        return found
+
+    # Alerts
+
+    def open_alerts(self) -> tuple[OpenAlert, ...]:
+        """Every alert that is not inactive, the worst first."""
+        rules = self._rules()
+        found = [
+            OpenAlert(alert, facts_of(rule, alert, None), self._open.get(alert.key))
+            for name, some in self._evaluator.alerts.items()
+            if (rule := rules.get(name)) is not None
+            for alert in some.values()
+            if alert.status is not Status.INACTIVE
+        ]
+        return tuple(sorted(found, key=lambda one: _rank(one.alert)))
+
+    def counts(self) -> FiringCounts:
+        """How many incidents are open."""
+        return self._counts
+
+    # Rules
+
+    def rules(self) -> tuple[RuleStatus, ...]:
+        """Every rule in force, the built-in one last."""
+        statistics = self._evaluator.statistics
+        found = []
+        for rule in self._rules().values():
+            alerts = Counter(alert.status for alert in self._evaluator.alerts.get(rule.name, {}).values())
+            standing = self._evaluator.standing.get(rule.name)
+            last = None if standing is None or standing.last is None else to_datetime(standing.last)
+            firing = alerts[Status.FIRING] + alerts[Status.RECOVERING]
+            trouble = "" if standing is None else standing.words
+            found.append(
+                RuleStatus(
+                    rule, firing, alerts[Status.PENDING], alerts[Status.UNKNOWN], last, statistics.took_ms, trouble
+                )
+            )
+        return tuple(found)
+
+    async def reload(self, author: str, *, dry_run: bool) -> ReloadOutcome:
+        """Read the rules anew and take them as a whole, or say what that would do. Raises ConfigurationError."""
+        async with self._reloading:
+            fresh = await asyncio.to_thread(self._parts.load)
+            outcome = self._compared(fresh, applied=not dry_run)
+            if not dry_run:
+                await self._evaluator.replace_rules(fresh)
+                await self._refresh()
+                words = (
+                    f"version {outcome.version}; started {_names(outcome.started)}; stopped {_names(outcome.stopped)};"
+                    f" changed {_names(outcome.changed)}; {outcome.closes} incidents closed"
+                )
+                await self._parts.incidents.record(author, "reload", words, self._parts.clock.now())
+                logger.info("rules were read anew", extra={"by": author, "outcome": words})
+            return outcome
+
+    def _compared(self, fresh: RuleSet, *, applied: bool) -> ReloadOutcome:
+        old = {rule.name: rule for rule in self._evaluator.rules.rules}
+        new = {rule.name: rule for rule in fresh.rules}
+        return ReloadOutcome(
+            version=fresh.version,
+            started=tuple(name for name in new if name not in old),
+            stopped=tuple(name for name in old if name not in new),
+            changed=tuple(name for name in new if name in old and old[name] != new[name]),
+            closes=sum(alert.is_open for alert in self._evaluator.orphans_of(fresh)),
+            applied=applied,
+        )
+
+    def _rules(self) -> dict[str, Rule]:
+        rules = self._evaluator.rules
+        blind = source_blind_rule(rules.interval)
+        return {rule.name: rule for rule in (*rules.rules, blind)}
+
+
+def _rank(alert: Alert) -> tuple[int, int, int, str]:
+    return (-(alert.severity or 0), _ORDER.index(alert.status), alert.since, alert.key)
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
