@@ -84,6 +84,7 @@ class Evaluator:
         self._is_stale = False  # what is known here may not be what is committed
         self._settled = 0  # ns: windows that begin before it hold what was measured by another clock
         self.statistics = EvaluationStatistics()
+        self.failures: tuple[OpsWatchError, ...] = ()  # of the newest evaluation's queries
         self._take(rules)
 
     def _take(self, rules: RuleSet) -> None:
@@ -172,6 +173,7 @@ class Evaluator:
             if not due:
                 return
             answers = await self._ask(due, now)
+            self.failures = tuple(answers.failed.values())
             cycle = Cycle(now, self._alerts)
             await self._apply(cycle, due, answers)
             try:

@@ -1,6 +1,6 @@
 """An evaluator on a real store and a real ledger, with a clock that tests set."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -52,6 +52,17 @@ def load(host: str, value: float, at: datetime) -> Point:
     return Point.of("system", {"host": host}, {"load1": value}, from_datetime(at))
 
 
+def around(clock: Clock, dependencies: Mapping[str, tuple[str, ...]] | None = None) -> Surroundings:
+    """What an evaluator is told where nothing but the clock and dependencies matter."""
+    return Surroundings(
+        clock,
+        lambda measurement: 0,
+        lambda measurement, tags: None,
+        lambda service: (dependencies or {}).get(service, ()),
+        lambda rule, alert: f"{rule.name} at {alert.value}",
+    )
+
+
 @dataclass
 class House:
     """`wall` and `monotonic` seconds are set by `go`; `step` sets the wall clock alone."""
@@ -69,14 +80,8 @@ class House:
 
     def restart(self) -> None:
         """Another evaluator, which knows what the ledger knows."""
-        around = Surroundings(
-            Clock(lambda: self.wall, lambda: self.monotonic),
-            lambda measurement: 0,
-            lambda measurement, tags: None,
-            lambda service: self.dependencies.get(service, ()),
-            lambda rule, alert: f"{rule.name} at {alert.value}",
-        )
-        self.evaluator = Evaluator(self.reader, self.ledger, self.rules, around)
+        told = around(Clock(lambda: self.wall, lambda: self.monotonic), self.dependencies)
+        self.evaluator = Evaluator(self.reader, self.ledger, self.rules, told)
 
     @property
     def ledger(self) -> StoredLedger:
