@@ -20,7 +20,7 @@ from alerting.rules import SOURCE_BLIND, Forecast, NoData, Rule, source_blind_ru
 from telemetry.clock import Clock
 from telemetry.errors import InvalidRequest, OpsWatchError
 from telemetry.points import Tags
-from telemetry.ports import SeriesReader
+from telemetry.ports import QueryReader
 from telemetry.times import NANOSECONDS_PER_SECOND, format_duration, from_datetime
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class _Answers:
 class Evaluator:
     """Evaluates one set of rules at a time; what it knows of alerts is what the ledger has committed."""
 
-    def __init__(self, reader: SeriesReader, ledger: Ledger, rules: RuleSet, around: Surroundings) -> None:
+    def __init__(self, reader: QueryReader, ledger: Ledger, rules: RuleSet, around: Surroundings) -> None:
         self._reader = reader
         self._ledger = ledger
         self._around = around

@@ -7,14 +7,14 @@ counters add up exactly, so that replay reads what live evaluation read of the s
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from operator import itemgetter
 
 from telemetry.errors import QueryTooLarge
 from telemetry.points import FieldValue
-from telemetry.ports import DEFAULT_DEADLINE, SeriesReader
+from telemetry.ports import DEFAULT_DEADLINE, QueryReader
 from telemetry.series import (
     Function,
     Latest,
@@ -23,7 +23,6 @@ from telemetry.series import (
     SeriesQuery,
     SeriesResult,
     SeriesSamples,
-    ValuesQuery,
     Window,
 )
 from telemetry.times import NANOSECONDS_PER_SECOND
@@ -71,12 +70,12 @@ class _Topic:
 
 @dataclass(slots=True)
 class HistoryReader:
-    """Implements `telemetry.ports.SeriesReader` for an evaluator that goes through `[start, stop)` in steps of `tick`.
+    """Implements `telemetry.ports.QueryReader` for an evaluator that goes through `[start, stop)` in steps of `tick`.
 
     Questions that cannot be put together (quantiles, windows that are no multiple of the tick) are asked as they are.
     """
 
-    inner: SeriesReader
+    inner: QueryReader
     tick: int
     stop: int
     warnings: set[str] = field(default_factory=set)
@@ -97,14 +96,6 @@ class HistoryReader:
             series += self._answered(query, one, columns, stretch)
         series.sort(key=lambda samples: (samples.series.tags, samples.series.field))
         return SeriesResult(query, "history", tuple(series))
-
-    def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
-        """As the inner reader."""
-        return self.inner.stream(query)
-
-    async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
-        """As the inner reader."""
-        return await self.inner.values(query, deadline)
 
     def _topic(self, query: SeriesQuery, functions: frozenset[Function]) -> _Topic:
         key = (query.measurement, query.fields[0], query.where, functions)

@@ -13,7 +13,7 @@ from alerting.memory_ledger import MemoryLedger
 from alerting.rule_set import RuleSet
 from alerting.rules import SOURCE_BLIND
 from telemetry.clock import Clock
-from telemetry.ports import SeriesReader
+from telemetry.ports import QueryReader
 from telemetry.times import NANOSECONDS_PER_SECOND, to_datetime
 
 Progress = Callable[[float], None]  # from 0 to 1
@@ -30,7 +30,7 @@ class Trial:
 
 
 async def tried(
-    rules: RuleSet, reader: SeriesReader, around: Surroundings, span: range, look: Look, progress: Progress
+    rules: RuleSet, reader: QueryReader, around: Surroundings, span: range, look: Look, progress: Progress
 ) -> Trial:
     """Evaluate at each instant of `span` (ns, in steps of the interval). Raises as the reader does.
 

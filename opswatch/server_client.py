@@ -63,7 +63,7 @@ class Server:
         try:
             async with self._session.request(method, url + path, params=list(parameters), json=body) as answer:
                 if answer.status >= 400:
-                    raise ServerError(await _refusal(answer, url))
+                    raise await _refusal(answer, url)
                 yield answer
         except aiohttp.ClientPayloadError as error:
             raise ServerError(f"the answer of {url} ended in the middle: try again") from error
@@ -133,11 +133,13 @@ def _replacing(output: Path) -> Iterator[BinaryIO]:
         raise
 
 
-async def _refusal(answer: aiohttp.ClientResponse, url: str) -> str:
+async def _refusal(answer: aiohttp.ClientResponse, url: str) -> ServerError:
+    code = ""
     try:
-        message = str((await answer.json())["error"]["message"])
+        error = (await answer.json())["error"]
+        message, code = str(error["message"]), str(error["code"])
     except (ValueError, KeyError, TypeError, aiohttp.ClientError):
         message = answer.reason or "no reason given"
     hint = "; set OPSWATCH_TOKEN to a token of that server" if answer.status == 401 else ""
     hint = "; set OPSWATCH_TOKEN to a token of that server with this role" if answer.status == 403 else hint
-    return f"{url} answered {answer.status}: {message}{hint}"
+    return ServerError(f"{url} answered {answer.status}: {message}{hint}", refusal=code)

@@ -61,3 +61,24 @@ def _predicate(tag: str, operator: str, value: str) -> Predicate:
             return OneOf(tag, tuple(value.split("|")))
     # An empty tag is no tag (telemetry/points.py).
     return Equals(tag, value) if value else Not(Exists(tag))
+
+
+def written_conditions(predicate: Predicate) -> tuple[str, ...]:
+    """The texts that `parse_conditions` reads as this predicate. Raises InvalidQuery for what it never makes."""
+    predicates = predicate.predicates if isinstance(predicate, AllOf) else (predicate,)
+    return tuple(_written(one) for one in predicates)
+
+
+def _written(predicate: Predicate, negation: str = "") -> str:
+    match predicate:
+        case Not(Exists(tag)):
+            return f"{tag}{negation}:"
+        case Not(inner) if not negation:
+            return _written(inner, "!")
+        case Equals(tag, value) if value:
+            return f"{tag}{negation}:{value}"
+        case OneOf(tag, values) if not any("|" in value for value in values):
+            return f"{tag}{negation}|:{'|'.join(values)}"
+        case Matches(tag, pattern):
+            return f"{tag}{negation}~:{pattern}"
+    raise InvalidQuery("this condition cannot be written", field="where")

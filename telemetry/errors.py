@@ -158,7 +158,13 @@ class ListenError(OpsWatchError):
 
 
 class ServerError(OpsWatchError):
+    """`refusal` is the code of the error that the server answered with; empty when it did not answer so."""
+
     code = "server"
+
+    def __init__(self, message: str, *, refusal: str = "") -> None:
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class BackupError(OpsWatchError):

@@ -54,12 +54,16 @@ class PointWriter(Protocol):
         ...
 
 
-class SeriesReader(Protocol):
-    """Answers queries."""
+class QueryReader(Protocol):
+    """Answers queries, each as a whole."""
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
         """The whole answer. Raises QueryTimedOut, QueryTooLarge, InvalidQuery, StoreUnavailable."""
         ...
+
+
+class SeriesReader(QueryReader, Protocol):
+    """Answers queries, streams what is too large for memory, and lists values."""
 
     def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
         """A raw query in bounded slices: each holds every selected field of one tag set over one stretch of time.

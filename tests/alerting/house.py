@@ -17,7 +17,7 @@ from opswatch.state.ledger import StoredLedger
 from telemetry.clock import Clock
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point, Tags
-from telemetry.ports import SeriesReader
+from telemetry.ports import QueryReader
 from telemetry.series import Function
 from telemetry.times import from_datetime
 
@@ -70,7 +70,7 @@ class House:
     state: State
     store: EmbeddedStore
     rules: RuleSet
-    reader: SeriesReader
+    reader: QueryReader
     dependencies: dict[str, tuple[str, ...]] = field(default_factory=dict)
     wall: datetime = START
     monotonic: float = 0.0
@@ -122,7 +122,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, *rules: Rule, reader: SeriesReader | None = None) -> AsyncIterator[House]:
+async def house(folder: Path, *rules: Rule, reader: QueryReader | None = None) -> AsyncIterator[House]:
     """A house with these rules."""
     async with (
         State.opened(folder / "state.sqlite") as state,

@@ -68,7 +68,7 @@ async def live(path: Path, first: int) -> None:
     clock = Clock(lambda: START + timedelta(minutes=minute), lambda: minute * 60.0)
     async with State.opened(path) as state:
         around = Surroundings(clock, lambda _: 0, lambda *_: None, lambda _: (), lambda rule, _: rule.name)
-        evaluator = Evaluator(StoryReader(), state.ledger, rules(), around)  # type: ignore[arg-type]
+        evaluator = Evaluator(StoryReader(), state.ledger, rules(), around)
         await evaluator.restore()
         for minute in range(first, MINUTES):  # the clock reads it
             (path.parent / "minute").write_text(str(minute))

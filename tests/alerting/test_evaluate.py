@@ -1,7 +1,6 @@
 """Evaluation on a real store and a real ledger: fires, resolves, knows what it does not know, and remembers."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +12,8 @@ from alerting.machine import Status
 from alerting.rules import Comparison, NoData, Selection, Threshold, Value
 from telemetry.errors import StoreUnavailable
 from telemetry.points import Point
-from telemetry.ports import DEFAULT_DEADLINE, SeriesReader
-from telemetry.series import Function, SeriesQuery, SeriesResult, SeriesSamples, ValuesQuery
+from telemetry.ports import DEFAULT_DEADLINE, QueryReader
+from telemetry.series import Function, SeriesQuery, SeriesResult
 from telemetry.times import from_datetime
 from tests.alerting.house import MINUTE, START, house, load, load_rule, rule_set
 
@@ -25,7 +24,7 @@ class AwayReader:
     """A reader whose store is away as long as `away` says so."""
 
     def __init__(self) -> None:
-        self.inner: SeriesReader | None = None
+        self.inner: QueryReader | None = None
         self.away = False
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
@@ -33,12 +32,6 @@ class AwayReader:
             raise StoreUnavailable("nobody is there")
         assert self.inner is not None
         return await self.inner.read(query, deadline)
-
-    def stream(self, query: SeriesQuery) -> AsyncGenerator[list[SeriesSamples], None]:
-        raise NotImplementedError
-
-    async def values(self, query: ValuesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> tuple[str, ...]:
-        raise NotImplementedError
 
 
 async def test_a_breach_fires_after_its_time_and_resolves_when_it_is_clear(tmp_path: Path) -> None:

@@ -1,0 +1,157 @@
+"""Replay a rule over stored history: how often it would have fired, and for how long. Shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerting.evaluate import Surroundings
+from alerting.history import HistoryReader
+from alerting.ledger import AlertChange
+from alerting.machine import Kind
+from alerting.rule_set import RuleSet
+from alerting.rules import FORECAST_WINDOWS, Change, Forecast, Ratio, Rule, Selection, Severity, Value
+from alerting.trial import tried
+from telemetry.points import Tags
+from telemetry.ports import QueryReader
+from telemetry.times import duration_nanoseconds, from_datetime, to_datetime
+
+COARSE = 300 * 1_000_000_000  # ns: beyond the raw samples there are levels of five minutes
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedIncident:
+    """`resolved` is None for one that was open at the end."""
+
+    tags: Tags
+    opened: datetime
+    resolved: datetime | None
+    worst: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a version of a rule would have done in [start, stop). `notes` are for people."""
+
+    rule: str
+    version: str
+    start: datetime
+    stop: datetime
+    instants: int
+    incidents: tuple[ReplayedIncident, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def firing(self) -> timedelta:
+        """How long its incidents were open, all together."""
+        return sum((self._length(one) for one in self.incidents), timedelta())
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest of them."""
+        return max((self._length(one) for one in self.incidents), default=timedelta())
+
+    def _length(self, incident: ReplayedIncident) -> timedelta:
+        return (incident.resolved or self.stop) - incident.opened
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """Before `raw_since` there are no samples any more, and a rule is looked at in steps of five minutes."""
+
+    rule: Rule
+    start: datetime
+    stop: datetime
+    raw_since: datetime
+
+
+async def replayed(
+    request: ReplayRequest, reader: QueryReader, around: Surroundings, progress: Callable[[float], None]
+) -> ReplayReport:
+    """Take the rule through the period. Raises ServerError, QueryTooLarge, StoreUnavailable."""
+    rule, stop = request.rule, request.stop
+    seam = min(max(request.start, request.raw_since), stop)
+    parts = [(coarse(rule), request.start, seam), (rule, seam, stop)]
+    spans = [(one, _span(start, end, one.interval)) for one, start, end in parts]
+    whole = sum(len(span) for _, span in spans) or 1
+    changes: list[AlertChange] = []
+    notes: set[str] = set()
+    before = 0
+    for one, span in spans:
+        if not span:
+            continue
+        history = HistoryReader(reader, one.interval, span[-1])
+        alone = RuleSet((replace(one, depends_on=()),), one.interval, 0, "replay", one.version)
+        trial = await tried(
+            alone,
+            history,
+            around,
+            span,
+            lambda *_: None,
+            _share(progress, before / whole, len(span) / whole),
+        )
+        before += len(span)
+        changes += trial.changes
+        notes |= history.warnings
+    if request.start < seam:
+        notes.add(f"before {seam:%Y-%m-%d %H:%M} UTC it was looked at in steps of 5m, because only those are kept")
+    return ReplayReport(
+        rule.name, rule.version, request.start, stop, whole, incidents_of(changes), tuple(sorted(notes))
+    )
+
+
+def _share(progress: Callable[[float], None], before: float, part: float) -> Callable[[float], None]:
+    return lambda share: progress(before + share * part)
+
+
+def incidents_of(changes: Sequence[AlertChange]) -> tuple[ReplayedIncident, ...]:
+    """The incidents that transitions make, by when they opened."""
+    found: list[ReplayedIncident] = []
+    open_now: dict[str, int] = {}
+    for change in changes:
+        made, key = change.transition, change.alert.key
+        if made is None:
+            continue
+        if made.kind is Kind.OPENED and made.severity_after is not None:
+            open_now[key] = len(found)
+            found.append(ReplayedIncident(change.alert.tags, to_datetime(made.time), None, made.severity_after))
+        elif key in open_now and made.kind is Kind.RAISED and made.severity_after is not None:
+            found[open_now[key]] = replace(found[open_now[key]], worst=made.severity_after)
+        elif key in open_now and made.kind is Kind.RESOLVED:
+            place = open_now.pop(key)
+            found[place] = replace(found[place], resolved=to_datetime(made.time))
+    return tuple(sorted(found, key=lambda one: one.opened))
+
+
+def coarse(rule: Rule) -> Rule:
+    """The rule as it can be looked at where windows of five minutes are all that is kept."""
+    interval = _up(rule.interval, COARSE)
+    match rule.expression:
+        case Value(of):
+            wide: Value | Ratio | Change | Forecast = Value(_widened(of, interval))
+        case Ratio() as ratio:
+            wide = replace(ratio, part=_widened(ratio.part, interval), whole=_widened(ratio.whole, interval))
+        case Change() as change:
+            wide = replace(change, of=_widened(change.of, interval))
+        case Forecast() as forecast:
+            wide = replace(forecast, over=_up(forecast.over, interval * FORECAST_WINDOWS))
+    return replace(rule, expression=wide, interval=interval)
+
+
+def _widened(of: Selection, interval: int) -> Selection:
+    return replace(of, window=_up(of.window, interval))
+
+
+def _up(length: int, step: int) -> int:
+    return -(-length // step) * step
+
+
+def _span(start: datetime, stop: datetime, interval: int) -> range:
+    first = _up(from_datetime(start), interval)
+    return range(first, from_datetime(stop), interval)
+
+
+def raw_since(now: datetime, retention: timedelta) -> datetime:
+    """From when on there are samples."""
+    return to_datetime(from_datetime(now) - duration_nanoseconds(retention))
