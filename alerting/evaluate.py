@@ -44,6 +44,23 @@ class Surroundings:
     summarise: Summarise
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What does not change about a rule from one evaluation to the next. `settling`: its longest window in ns."""
+
+    asked: tuple[Asked, ...]
+    source: str
+    settling: int
+    absent: str
+
+    @classmethod
+    def of(cls, rule: Rule, lookback: Lookback) -> _Prepared:
+        settling = max(one.window for one in rule.selections)
+        settling = 0 if isinstance(rule.expression, Forecast) else settling
+        source = next(rule.selections).measurement
+        return cls(asked_by(rule.expression, lookback), source, settling, _absent(rule))
+
+
 @dataclass(slots=True)
 class RuleTrouble:
     """`last` is the end (ns) of the newest window that was evaluated; `words` why nothing can be said, or empty."""
@@ -90,7 +107,7 @@ class Evaluator:
     def _take(self, rules: RuleSet) -> None:
         self.rules = rules
         self.standing = {rule.name: RuleTrouble() for rule in rules.rules}
-        self._asked = {rule.name: asked_by(rule.expression, self._around.lookback) for rule in rules.rules}
+        self._prepared = {rule.name: _Prepared.of(rule, self._around.lookback) for rule in rules.rules}
         self._blind = source_blind_rule(rules.interval)
 
     @property
@@ -99,7 +116,10 @@ class Evaluator:
         return self._alerts
 
     async def restore(self) -> None:
-        """Take up what the ledger remembers; alerts of rules that are gone end. Raises StoreUnavailable."""
+        """Take up what the ledger remembers; the first evaluation ends alerts of rules that are gone.
+
+        Raises StoreUnavailable.
+        """
         async with self._lock:
             await self._load()
             now = self._instant()
@@ -108,7 +128,6 @@ class Evaluator:
             )
             if newest > now:
                 self._settled = now  # the clock was set back while nobody looked
-            await self._close_orphans(now)
 
     async def _load(self) -> None:
         alerts: dict[str, dict[Tags, Alert]] = {}
@@ -119,12 +138,12 @@ class Evaluator:
     async def replace_rules(self, rules: RuleSet) -> int:
         """Take other rules from now on; how many incidents end because their rule is gone. Raises StoreUnavailable."""
         async with self._lock:
-            before = self.rules, self.standing, self._asked, self._blind
+            before = self.rules, self.standing, self._prepared, self._blind
             self._take(rules)
             try:
                 return await self._close_orphans(self._instant())
             except OpsWatchError:
-                self.rules, self.standing, self._asked, self._blind = before
+                self.rules, self.standing, self._prepared, self._blind = before
                 raise
 
     def orphans_of(self, rules: RuleSet) -> list[Alert]:
@@ -172,6 +191,7 @@ class Evaluator:
             due = [rule for rule in self.rules.rules if self._is_due(rule, now)]
             if not due:
                 return
+            await self._close_orphans(now)
             answers = await self._ask(due, now)
             self.failures = tuple(answers.failed.values())
             cycle = Cycle(now, self._alerts)
@@ -208,7 +228,7 @@ class Evaluator:
         self._clock_before = (wall, monotonic)
 
     async def _ask(self, due: Sequence[Rule], now: int) -> _Answers:
-        plan = Plan.of(one for rule in due for one in self._asked[rule.name])
+        plan = Plan.of(one for rule in due for one in self._prepared[rule.name].asked)
         deadline = min(_LONGEST_QUERY, timedelta(microseconds=self.rules.interval // 1_000))
         places, answers = asyncio.Semaphore(_QUERIES_AT_ONCE), _Answers()
 
@@ -230,33 +250,30 @@ class Evaluator:
         for number, rule in enumerate(due):
             if number % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
-            asked, source = self._asked[rule.name], next(rule.selections).measurement
-            trouble = self._trouble(rule, asked, answers, cycle.now, broken)
+            prepared = self._prepared[rule.name]
+            trouble = self._trouble(prepared, answers, cycle.now, broken)
             self.standing[rule.name].words = trouble
             if trouble:
                 cycle.apply(rule, {}, trouble)
                 continue
-            readings = readings_of(rule, asked, answers.found, cycle.now, self._around.freshness)
-            cycle.apply(rule, readings, _absent(rule))
+            readings = readings_of(rule, prepared.asked, answers.found, cycle.now, self._around.freshness)
+            cycle.apply(rule, readings, prepared.absent)
             if readings:
-                empty[source] = False
+                empty[prepared.source] = False
             elif rule.no_data is NoData.UNKNOWN and self._alerts.get(rule.name):
-                empty.setdefault(source, True)
+                empty.setdefault(prepared.source, True)
         self._apply_blindness(cycle, broken, empty)
 
-    def _trouble(self, rule: Rule, asked: Sequence[Asked], answers: _Answers, now: int, broken: dict[str, str]) -> str:
+    def _trouble(self, prepared: _Prepared, answers: _Answers, now: int, broken: dict[str, str]) -> str:
         """Why nothing can be said of a rule now; empty when it can."""
-        for one in asked:
-            error = answers.failed.get(one.question)
-            if error is not None:
-                its_own = isinstance(error, InvalidRequest)
-                broken[one.question.measurement if its_own else "store"] = error.message
-                return f"the query failed: {error.message}"
-        if not isinstance(rule.expression, Forecast) and now - max(one.window for one in rule.selections) < (
-            self._settled
-        ):
-            return "the clock was set"
-        return ""
+        if answers.failed:
+            for one in prepared.asked:
+                error = answers.failed.get(one.question)
+                if error is not None:
+                    its_own = isinstance(error, InvalidRequest)
+                    broken[one.question.measurement if its_own else "store"] = error.message
+                    return f"the query failed: {error.message}"
+        return "the clock was set" if prepared.settling and now - prepared.settling < self._settled else ""
 
     def _apply_blindness(self, cycle: Cycle, broken: Mapping[str, str], empty: Mapping[str, bool]) -> None:
         known = self._alerts.get(SOURCE_BLIND, {})

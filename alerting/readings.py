@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 
 from alerting.machine import Reading
 from alerting.matching import holds, required
@@ -16,7 +17,7 @@ from alerting.trend import hours_until
 from telemetry.grouping import group_tags, grouped
 from telemetry.health import State
 from telemetry.points import Tags
-from telemetry.series import EVERYTHING, Function, GroupBy, Predicate, SeriesResult, SeriesSamples
+from telemetry.series import EVERYTHING, AllOf, Equals, Function, GroupBy, Predicate, SeriesResult, SeriesSamples
 from telemetry.times import NANOSECONDS_PER_SECOND as SECOND
 from telemetry.times import format_duration
 
@@ -41,6 +42,8 @@ class Answer:
         wanted = required(where)
         if wanted is not None:
             some = self._tagged(function, wanted[0]).get(wanted[1], [])
+            if where in _only(*wanted):
+                return some
         return [one for one in some if holds(where, dict(one.series.tags))]
 
     def _with(self, function: Function | None) -> list[SeriesSamples]:
@@ -57,6 +60,12 @@ class Answer:
                 known[dict(one.series.tags).get(tag, "")].append(one)
             self._by_tag[function, tag] = known
         return known
+
+
+@lru_cache(maxsize=50_000)
+def _only(tag: str, value: str) -> tuple[Predicate, Predicate]:
+    """The predicates that ask for this value and nothing else."""
+    return Equals(tag, value), AllOf((Equals(tag, value),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ BENCHES = (
     "influx_write",
     "influx_reader",
     "influx_store",
+    "rules",
 )
 
 chosen = sys.argv[1:] or BENCHES

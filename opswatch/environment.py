@@ -177,7 +177,11 @@ class Environment(BaseModel):
         alias="DASHBOARD_REFRESH_INTERVAL_SECONDS",
         description="How often a page is brought up to date.",
     )
-    alerting_enabled: Switch = Field(default=True, alias="ALERTING_ENABLED", description=WITHOUT_EFFECT)
+    alerting_enabled: Switch = Field(
+        default=True,
+        alias="ALERTING_ENABLED",
+        description="`false`: no rule is evaluated; what is known of incidents is shown.",
+    )
     alert_email_enabled: Switch = Field(default=False, alias="ALERT_EMAIL_ENABLED", description=WITHOUT_EFFECT)
     alert_webhook_url: Annotated[SecretStr, BeforeValidator(_webhook)] | None = Field(
         default=None, alias="ALERT_WEBHOOK_URL", description=WITHOUT_EFFECT
@@ -185,7 +189,8 @@ class Environment(BaseModel):
     alert_thresholds_config_file: str = Field(
         default="/config/alert_thresholds.json",
         alias="ALERT_THRESHOLDS_CONFIG_FILE",
-        description=f"{WITHOUT_EFFECT} A file that is named must exist.",
+        description="The rules, as JSON or YAML (docs/alerting-rules.md). A file that is named must exist; where there"
+        " is none at the default place, the rules that come with OpsWatch hold.",
     )
     log_aggregation_enabled: Switch = Field(default=True, alias="LOG_AGGREGATION_ENABLED", description=WITHOUT_EFFECT)
     log_aggregation_host: str = Field(default="localhost", alias="LOG_AGGREGATION_HOST", description=WITHOUT_EFFECT)

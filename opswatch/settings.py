@@ -94,6 +94,8 @@ class Settings:
     refresh_interval: timedelta  # of live pages
     log: LogSettings
     dashboards_file: Path | None  # None: those that come with OpsWatch
+    alerting_enabled: bool  # false: no rule is evaluated, what is known of incidents is shown
+    thresholds_file: Path | None  # of rules; None: those that come with OpsWatch
     owner_token_file: Path | None  # exists, when it is named
     server_url: str | None  # what commands ask; None: the server of the data directory
     server_token: SecretStr | None
@@ -337,6 +339,8 @@ def _joined(
         refresh_interval=environment.dashboard_refresh_interval,
         log=_log_settings(environment),
         dashboards_file=None if pages is None else files.place(pages),
+        alerting_enabled=environment.alerting_enabled,
+        thresholds_file=_thresholds_file(environment),
         owner_token_file=None if owner is None else Path(owner),
         server_url=environment.opswatch_url,
         server_token=environment.opswatch_token,
@@ -348,6 +352,12 @@ def _joined(
 def _data_dir(configuration: Configuration, environment: Environment, files: NamedFiles) -> Path:
     written = configuration.data_dir
     return files.place(written) if written is not None else Path(environment.opswatch_data_dir)
+
+
+def _thresholds_file(environment: Environment) -> Path | None:
+    # Of a file that is named it was seen that it is there; the usual place may be empty.
+    file = Path(environment.alert_thresholds_config_file)
+    return file if file.exists() else None
 
 
 def _log_settings(environment: Environment) -> LogSettings:

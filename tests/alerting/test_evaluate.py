@@ -197,6 +197,7 @@ async def test_a_removed_rule_ends_its_incidents_and_says_so(tmp_path: Path) -> 
                 it.rules = rule_set(load_rule("other"))
                 it.restart()
                 await it.evaluator.restore()
+                await it.go(timedelta(seconds=15), {"a": 7})
             else:
                 assert await it.evaluator.replace_rules(rule_set(load_rule("other"))) == 1
             page = await it.incidents.list(IncidentQuery(status="resolved"))
