@@ -58,11 +58,12 @@ format: $(VENV)/.installed-test ## Format and mend what can be mended
 bench: install $(VENV)/.installed-test ## Measure against the peers that are here (docs/performance.md)
 	@$(BIN)/python -m bench
 
-docs: $(VENV)/.installed-test ## Generate the configuration reference, the OpenAPI document, the tasks of InfluxDB, the dashboards of Grafana
+docs: $(VENV)/.installed-test ## Generate the configuration reference, the OpenAPI document, the tasks of InfluxDB, the dashboards of Grafana, the schema of rules
 	@$(BIN)/python -m opswatch.configuration_reference
 	@$(BIN)/python -m api.openapi
 	@$(BIN)/python -m opswatch.influx_tasks
 	@$(BIN)/python -m opswatch.influx_dashboards
+	@$(BIN)/python -m opswatch.rules_schema
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --upgrade
 requirements: $(VENV)/.installed ## Pin the newest allowed versions, with hashes

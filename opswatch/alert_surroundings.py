@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from telemetry.health import ServiceStatus
+from collector.targets import ServiceSpec
 from telemetry.points import Tags
 from telemetry.times import duration_nanoseconds
 
@@ -15,7 +15,7 @@ _INTERVALS = 2.5  # a probe whose newest attempt is older than so many of its in
 class WatchedServices:
     """Answers from what is configured."""
 
-    def __init__(self, services: Sequence[ServiceStatus]) -> None:
+    def __init__(self, services: Sequence[ServiceSpec]) -> None:
         self._needs = {one.name: one.depends_on for one in services}
         self._ages: Mapping[tuple[str, str], int] = {
             (service.name, probe.name): int(duration_nanoseconds(probe.interval) * _INTERVALS)

@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.cycle import facts_of
 from alerting.evaluate import Evaluator
@@ -25,15 +25,20 @@ from alerting.machine import Alert, Status
 from alerting.rule_set import RuleSet
 from alerting.rule_status import ReloadOutcome, RuleStatus
 from alerting.rules import Rule, Severity, source_blind_rule
+from opswatch.scheduler import Job, Scheduler
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.ledger import StoredLedger
 from telemetry.clock import Clock
+from telemetry.points import FieldValue
 from telemetry.ports import PointWriter, WriteStatus
-from telemetry.times import to_datetime
+from telemetry.times import format_duration, to_datetime
 
 logger = logging.getLogger(__name__)
 
 _POINTS_AT_ONCE = 1_000
+_FIRST = timedelta(seconds=3)  # after the start: probes and the host have been looked at once
+_STALLED = 4  # intervals without an evaluation
+_LEAST_STALL = timedelta(seconds=60)
 _ORDER = (Status.FIRING, Status.RECOVERING, Status.UNKNOWN, Status.PENDING)
 
 
@@ -59,11 +64,20 @@ class Alerting:
         self._counts = FiringCounts()
         self._seen = -1  # transitions when incidents were read last
         self._reloading = asyncio.Lock()
+        self._scheduler: Scheduler | None = None  # None: nothing is evaluated here
+        self._started = parts.clock.now()
 
     async def start(self) -> None:
         """Take up what the ledger remembers. Raises StoreUnavailable."""
         await self._evaluator.restore()
         await self._refresh()
+
+    def plan_jobs(self, scheduler: Scheduler) -> None:
+        """Evaluate at multiples of the rules' interval, once samples had the time to arrive."""
+        self._scheduler = scheduler
+        rules = self._evaluator.rules
+        interval, lag = (timedelta(microseconds=length // 1_000) for length in (rules.interval, rules.lag))
+        scheduler.add(Job("rules", self.evaluate_once, interval, lag % interval, first=min(interval, _FIRST)))
 
     async def evaluate_once(self) -> None:
         """Evaluate the rules that are due, and give their transitions to the store. Raises StoreUnavailable."""
@@ -127,6 +141,34 @@ class Alerting:
         """How many incidents are open."""
         return self._counts
 
+    def trouble(self, now: datetime) -> str:
+        """Why rules are not being evaluated, or what is found cannot be kept; empty when all is well."""
+        if self._scheduler is None:
+            return ""
+        statistics = self._evaluator.statistics
+        if statistics.trouble:
+            return f"what rules find cannot be kept: {statistics.trouble}"
+        longest = max(_STALLED * timedelta(microseconds=self._evaluator.rules.interval // 1_000), _LEAST_STALL)
+        if now - (statistics.last or self._started) > longest:
+            return f"no rule has been evaluated for {format_duration(now - (statistics.last or self._started))}"
+        return ""
+
+    def figures(self) -> dict[str, FieldValue]:
+        """The fields of `opswatch_alerting`."""
+        statistics = self._evaluator.statistics
+        alerts = Counter(alert.status for some in self._evaluator.alerts.values() for alert in some.values())
+        return {
+            "rules": len(self._evaluator.rules.rules),
+            "evaluations": statistics.evaluations,
+            "failures": statistics.failures,
+            "queries": statistics.queries,
+            "transitions": statistics.transitions,
+            "took_ms": statistics.took_ms,
+            "firing": alerts[Status.FIRING] + alerts[Status.RECOVERING],
+            "pending": alerts[Status.PENDING],
+            "unknown": alerts[Status.UNKNOWN],
+        }
+
     # Rules
 
     def rules(self) -> tuple[RuleStatus, ...]:
@@ -152,8 +194,11 @@ class Alerting:
             fresh = await asyncio.to_thread(self._parts.load)
             outcome = self._compared(fresh, applied=not dry_run)
             if not dry_run:
+                before = self._evaluator.rules
                 await self._evaluator.replace_rules(fresh)
                 await self._refresh()
+                if self._scheduler is not None and (before.interval, before.lag) != (fresh.interval, fresh.lag):
+                    self.plan_jobs(self._scheduler)
                 words = (
                     f"version {outcome.version}; started {_names(outcome.started)}; stopped {_names(outcome.stopped)};"
                     f" changed {_names(outcome.changed)}; {outcome.closes} incidents closed"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,6 +15,8 @@ from opswatch.configuration import Configuration
 from opswatch.configuration_values import BadValue, near_miss, quoted
 from opswatch.yaml_document import Document, Path
 from telemetry.errors import Fault
+
+M = TypeVar("M", bound=BaseModel)
 
 # Keys of interface.md that a later version brings: not a near miss of anything.
 LATER_KEYS = {
@@ -35,15 +37,20 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_<][A-Za-z0-9_<-]{0,60}", re.ASCII)
 
 def validated(document: Document, source: str) -> tuple[Configuration | None, list[Fault]]:
     """The file as a model, or None and everything that is wrong with it."""
+    return validated_as(Configuration, document, source, "begin with `services:`")
+
+
+def validated_as(root: type[M], document: Document, source: str, beginning: str) -> tuple[M | None, list[Fault]]:
+    """As `validated`, for a file of another kind; `beginning` says how one begins."""
     value = {} if document.value is None else document.value
     if not isinstance(value, dict):
-        place = fault_at(document, source, (), "the file must hold a mapping of keys", "begin with `services:`")
+        place = fault_at(document, source, (), "the file must hold a mapping of keys", beginning)
         return None, [place]
     try:
-        return Configuration.model_validate(value), []
+        return root.model_validate(value), []
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        return None, list(_faults(document, source, details))
+        return None, list(_faults(root, document, source, details))
 
 
 def fault_at(
@@ -70,9 +77,9 @@ def written(path: Path) -> str:
     return text
 
 
-def model_at(path: Path) -> type[BaseModel] | None:
+def model_at(path: Path, root: type[BaseModel] = Configuration) -> type[BaseModel] | None:
     """The model whose keys stand at this place, if a model does."""
-    model: type[BaseModel] | None = Configuration
+    model: type[BaseModel] | None = root
     for part in path:
         if isinstance(part, int) or model is None:
             continue
@@ -109,7 +116,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _faults(document: Document, source: str, details: Iterable[ErrorDetails]) -> Iterable[Fault]:
+def _faults(root: type[BaseModel], document: Document, source: str, details: Iterable[ErrorDetails]) -> Iterable[Fault]:
     details = list(details)
     later = {tuple(one["loc"]) for one in details if _is_later_value(document, one)}
     for one in details:
@@ -121,7 +128,7 @@ def _faults(document: Document, source: str, details: Iterable[ErrorDetails]) ->
             value = quoted(_value_at(document.value, path))
             yield fault_at(document, source, path, f"{value} is {LATER}")
         else:
-            yield _fault(document, source, path, one)
+            yield _fault(root, document, source, one)
 
 
 def _is_later_value(document: Document, one: ErrorDetails) -> bool:
@@ -129,23 +136,23 @@ def _is_later_value(document: Document, one: ErrorDetails) -> bool:
     return one["type"] == "literal_error" and isinstance(value, str) and value in LATER_VALUES
 
 
-def _fault(document: Document, source: str, path: Path, one: ErrorDetails) -> Fault:
-    kind, context = one["type"], one.get("ctx", {})
+def _fault(root: type[BaseModel], document: Document, source: str, one: ErrorDetails) -> Fault:
+    kind, context, path = one["type"], one.get("ctx", {}), tuple(one["loc"])
     if kind == "extra_forbidden":
-        return _unknown_key(document, source, path)
+        return _unknown_key(root, document, source, path)
     if kind == "missing":
         message = f"`{path[-1]}` is missing"
         return fault_at(document, source, path, message)
     error = context.get("error")
     if isinstance(error, BadValue):
         return fault_at(document, source, (*path, *error.at), str(error), error.hint)
-    message, hint = _words(kind, context, _shown(document, path))
+    message, hint = _words(kind, context, _shown(root, document, path))
     return fault_at(document, source, path, message or one["msg"], hint)
 
 
-def _unknown_key(document: Document, source: str, path: Path) -> Fault:
+def _unknown_key(root: type[BaseModel], document: Document, source: str, path: Path) -> Fault:
     *above, key = path
-    model = model_at(tuple(above)) or Configuration
+    model = model_at(tuple(above), root) or root
     if key in LATER_KEYS.get(model.__name__, ()):
         return fault_at(document, source, path, f"`{key}` is {LATER}", "remove it", at_key=True)
     message = f"unknown key {quoted(key)}"
@@ -190,8 +197,8 @@ def _words(kind: str, context: dict[str, Any], value: str) -> tuple[str, str]:
     return "", ""
 
 
-def _shown(document: Document, path: Path) -> str:
-    if is_secret(path):
+def _shown(root: type[BaseModel], document: Document, path: Path) -> str:
+    if root is Configuration and is_secret(path):
         return "the value"
     value = _value_at(document.value, path)
     text = document.texts.get(path)

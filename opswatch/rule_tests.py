@@ -9,12 +9,11 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from xml.etree import ElementTree as ET
 
-from alerting.template import summary_of
-
 from alerting.evaluate import Evaluator, Surroundings
 from alerting.rule_set import RuleSet
 from alerting.rule_test import Expectation, RuleTest, differences
 from alerting.rules import Rule
+from alerting.summaries import Summaries
 from alerting.trial import standing, tried
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from opswatch.system_clock import system_clock
@@ -23,7 +22,7 @@ from telemetry.schema import Registry
 
 
 @dataclass(frozen=True, slots=True)
-class TestOutcome:
+class TrialOutcome:
     """What was otherwise than expected; nothing when the test passed. `took_s` for people."""
 
     test: RuleTest
@@ -36,8 +35,8 @@ class TestOutcome:
 
 
 async def run_tests(
-    tests: Sequence[RuleTest], rules: RuleSet, done: Callable[[TestOutcome], None]
-) -> tuple[TestOutcome, ...]:
+    tests: Sequence[RuleTest], rules: RuleSet, done: Callable[[TrialOutcome], None]
+) -> tuple[TrialOutcome, ...]:
     """Every test by itself; `done` is told of each. Raises OpsWatchError when a store cannot be made."""
     outcomes = []
     by_name = {rule.name: rule for rule in rules.rules}
@@ -45,7 +44,7 @@ async def run_tests(
         started = perf_counter()
         with TemporaryDirectory(prefix="opswatch-rules-") as folder:
             found = await _run(test, by_name[test.rule], Path(folder))
-        outcome = TestOutcome(test, tuple(found), perf_counter() - started)
+        outcome = TrialOutcome(test, tuple(found), perf_counter() - started)
         done(outcome)
         outcomes.append(outcome)
     return tuple(outcomes)
@@ -62,7 +61,7 @@ async def _run(test: RuleTest, rule: Rule, folder: Path) -> list[str]:
             words.extend(differences(wanted, standing(evaluator, rule.name)))
 
     alone = RuleSet((replace(rule, depends_on=()),), rule.interval, 0, "test", rule.version)
-    around = Surroundings(system_clock(), lambda _: 0, lambda *_: None, lambda _: (), summary_of)
+    around = Surroundings(system_clock(), lambda _: 0, lambda *_: None, lambda _: (), Summaries(registry))
     span = range(test.start, max(expected, default=test.start) + 1, rule.interval)
     async with EmbeddedStore.opened(folder / "metrics.duckdb", EmbeddedOptions(), registry) as store:
         points = test.points()
@@ -81,7 +80,7 @@ def _registry(test: RuleTest) -> Registry:
     return registry
 
 
-def junit(outcomes: Sequence[TestOutcome], source: str) -> bytes:
+def junit(outcomes: Sequence[TrialOutcome], source: str) -> bytes:
     """The outcomes as JUnit's XML, as continuous integration reads it."""
     suite = ET.Element(
         "testsuite",

@@ -12,6 +12,7 @@ from collector.disk_room import DiskRoom, RoomLevel
 from collector.process import ProcessSampler
 from collector.spool import Spool, oldest_age_seconds
 from dashboards.units import format_seconds
+from opswatch.alerting import Alerting
 from opswatch.catch_up import CatchUp
 from opswatch.exposition import exposition
 from opswatch.loop_lag import LoopLag
@@ -39,6 +40,7 @@ class Watched:
     scheduler: Scheduler
     lag: LoopLag
     log: ProgramLog
+    alerting: Alerting
 
 
 class SelfWatch:
@@ -67,6 +69,7 @@ class SelfWatch:
             await self._spool_point(time),
             self._store_point(time),
             *self._rollup_points(now, time),
+            self._point("opswatch_alerting", time, self._parts.alerting.figures()),
         )
         await self._parts.collector.keep((*self._points, *self._new_server_points()))
 
@@ -83,6 +86,7 @@ class SelfWatch:
                     ("spool_cannot_commit", spool.disk_trouble),
                     ("store_damaged", condition.damage),
                     ("disk_low", disk.level is not RoomLevel.ENOUGH),
+                    ("alerting_stalled", self._parts.alerting.trouble(now)),
                 )
                 if trouble
             ),
@@ -95,6 +99,7 @@ class SelfWatch:
             store_file_bytes=_whole(store.get("file_bytes")),
             store_series=_whole(store.get("series")),
             store_notes=(*condition.notes, *filter(None, map(_late_words, condition.levels))),
+            alerting_trouble=self._parts.alerting.trouble(now),
             server=ServerHealth(condition.address, condition.version, condition.canary_ms)
             if condition.address
             else None,

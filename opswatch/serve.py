@@ -13,7 +13,8 @@ import threading
 from opswatch.data_directory import DataDirectory
 from opswatch.program_log import LogOptions, program_log
 from opswatch.settings import Settings
-from opswatch.wiring import open_app
+from opswatch.wiring import RunningApp, open_app
+from telemetry.errors import ConfigurationError, OpsWatchError
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ async def serve(settings: Settings) -> None:
             _say(f"listening {running.url}")
             if running.owner_link is not None:
                 _say(f"owner link {running.owner_link}")
+            _reload_on_hangup(running)
             logger.info("started", extra={"url": running.url, "services": len(settings.services)})
             await stop.wait()
             logger.info("stopping")
@@ -80,10 +82,28 @@ def _handle_signals(stop: asyncio.Event) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask_to_stop)
-    loop.add_signal_handler(
-        signal.SIGHUP,
-        lambda: logger.warning("SIGHUP: reload is not available in this version; restart to read the configuration"),
-    )
+    loop.add_signal_handler(signal.SIGHUP, lambda: logger.warning("SIGHUP: not started yet, nothing to reload"))
+
+
+def _reload_on_hangup(running: RunningApp) -> None:
+    """SIGHUP reads the rules anew; a wrong file changes nothing, and every fault is in the log."""
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        try:
+            await running.reload("SIGHUP", dry_run=False)
+        except ConfigurationError as error:
+            for fault in error.faults:
+                logger.error("the rules were not read anew: %s", fault)
+        except OpsWatchError as error:
+            logger.error("the rules were not read anew: %s", error.message)
+
+    def begin() -> None:
+        task = asyncio.get_running_loop().create_task(reload())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
 
 
 def _end_undisturbed() -> None:

@@ -10,7 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from os import getpid
+from typing import Protocol
 
+from alerting.rule_status import ReloadOutcome
 from api.app import build_app
 from api.cached_reader import CachedReader
 from api.doors import ApiSettings, Doors
@@ -29,6 +31,7 @@ from opswatch.jobs import plan
 from opswatch.listener import listening
 from opswatch.loop_lag import LoopLag
 from opswatch.migration import bring_forward
+from opswatch.open_alerting import open_alerting
 from opswatch.program_log import ProgramLog
 from opswatch.scheduler import Scheduler
 from opswatch.self_watch import SelfWatch, Watched
@@ -42,13 +45,25 @@ from telemetry.clock import Clock
 DRAIN_WITHIN = timedelta(seconds=30)
 
 
+class Reload(Protocol):
+    """Reads the rules anew."""
+
+    async def __call__(self, author: str, *, dry_run: bool) -> ReloadOutcome:
+        """Raises ConfigurationError with every fault, StoreUnavailable; then nothing has changed."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RunningApp:
-    """Where the application answers. `owner_link` is None once it has an owner; `token` is that of server.json."""
+    """Where the application answers. `owner_link` is None once it has an owner; `token` is that of server.json.
+
+    `reload` reads the rules anew, in somebody's name.
+    """
 
     url: str
     owner_link: str | None
     token: str
+    reload: Reload
 
 
 @asynccontextmanager
@@ -80,7 +95,9 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         intake = Intake(reserving, registry, state.learned_schema, quarantine, clock, pushed)
         scheduler = Scheduler(clock)
         lag = LoopLag()
-        watch = SelfWatch(Watched(storage, spool, room, collector, scheduler, lag, log), registry, clock, host)
+        alerting = await open_alerting(settings, state, (storage.reader, spool), registry, clock)
+        parts = Watched(storage, spool, room, collector, scheduler, lag, log, alerting)
+        watch = SelfWatch(parts, registry, clock, host)
         doors = Doors(
             reader=CachedReader(storage.reader, clock.monotonic),
             exporter=storage.exporter,
@@ -107,15 +124,17 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         url = address + settings.base_path
         if only_answering:
             await spool.drain(DRAIN_WITHIN)
-            yield RunningApp(url, None, token)
+            yield RunningApp(url, None, token, alerting.reload)
             return
         directory.write_server_facts(ServerFacts(url, getpid(), token))
         stack.callback(directory.remove_server_facts)
         plan(scheduler, collector, HostSampler(host), watch, settings, clock)
         storage.plan_jobs(scheduler)
+        if settings.alerting_enabled:
+            alerting.plan_jobs(scheduler)
         await stack.enter_async_context(lag.watched())
         await stack.enter_async_context(scheduler.running())
-        yield RunningApp(url, await owner_link(state, settings, url, clock), token)
+        yield RunningApp(url, await owner_link(state, settings, url, clock), token, alerting.reload)
 
 
 def open_room(directory: DataDirectory, settings: Settings, clock: Clock) -> DiskRoom:

@@ -304,6 +304,25 @@ OPSWATCH_CANARY = Measurement(
     "Points that are written only to be read back, which shows that the store keeps what it takes",
 )
 
+OPSWATCH_ALERTING = Measurement(
+    "opswatch_alerting",
+    _SELF,
+    ("host",),
+    (
+        _amount("rules", "1", "rules in force"),
+        _counter("evaluations", "1", "since start"),
+        _counter("failures", "1", "evaluations whose findings could not be kept"),
+        _counter("queries", "1", "that rules asked of the store"),
+        _counter("transitions", "1", "of alerts"),
+        _gauge("took_ms", "ms", "the newest evaluation of all rules that were due"),
+        _amount("firing", "1", "alerts that fire or recover"),
+        _amount("pending", "1", "alerts whose breach has not lasted long enough"),
+        _amount("unknown", "1", "alerts of which nothing is known"),
+    ),
+    1_000,
+    "The evaluation of rules",
+)
+
 OPSWATCH_TROUBLE = Measurement(
     "opswatch_trouble",
     _SELF,
@@ -349,6 +368,7 @@ BUILT_IN = Registry(
         OPSWATCH_STORE,
         OPSWATCH_ROLLUP,
         OPSWATCH_CANARY,
+        OPSWATCH_ALERTING,
         OPSWATCH_TROUBLE,
         *INFLUXDB,
     )

@@ -14,7 +14,7 @@ import typer
 
 from opswatch.cli.running import CONFIG
 from opswatch.log_record import inert
-from telemetry.errors import ConfigurationError, Fault
+from telemetry.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collector.attempt import Attempt
@@ -128,8 +128,10 @@ def schema(name: SchemaName = typer.Argument(help="Which file's schema.")) -> No
     Example: opswatch schema config > opswatch.schema.json
     """
     if name is SchemaName.rules:
-        raise ConfigurationError([Fault("rules are not available in this version yet", "command line", "NAME")])
-    if name is SchemaName.dashboards:
+        from opswatch.rule_models import rules_schema
+
+        document = rules_schema()
+    elif name is SchemaName.dashboards:
         from dashboards.panels import DashboardConfig
 
         document = DashboardConfig.model_json_schema(by_alias=True)

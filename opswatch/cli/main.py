@@ -10,6 +10,7 @@ import sys
 import typer
 
 from opswatch.cli import (
+    alerts,
     backups,
     configure,
     doctor,
@@ -18,6 +19,7 @@ from opswatch.cli import (
     provisioning,
     quarantine,
     reports,
+    rules,
     running,
     tokens,
 )
@@ -53,7 +55,20 @@ def options(
     del version
 
 
-for module in (running, configure, exports, imports, reports, quarantine, tokens, provisioning, backups, doctor):
+for module in (
+    running,
+    configure,
+    alerts,
+    rules,
+    exports,
+    imports,
+    reports,
+    quarantine,
+    tokens,
+    provisioning,
+    backups,
+    doctor,
+):
     module.register(app)
 
 
