@@ -54,13 +54,16 @@ class _Names:
         self._sample = sample
 
     def __getattr__(self, name: str) -> str:
-        found = self._named.get(name, self._sample)
-        if found is None:
-            raise AttributeError(name)
-        return found
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
 
     def __getitem__(self, name: str) -> str:
-        return self.__getattr__(name)
+        found = self._named.get(name, self._sample)
+        if found is None:
+            raise KeyError(name)
+        return found
 
 
 def check(template: str) -> str | None:
@@ -158,12 +161,17 @@ def _wrong(node: nodes.Node) -> str | None:
         return f"a template knows no {node.name!r}{near_miss(node.name, _NAMES)}"
     if isinstance(node, nodes.Filter) and node.name not in _ENVIRONMENT.filters:
         return f"a template knows no filter {node.name!r}{near_miss(node.name, list(_ENVIRONMENT.filters))}"
-    if isinstance(node, nodes.Getattr | nodes.Getitem):
-        owner = node.node
-        if not isinstance(owner, nodes.Name) or owner.name not in _MAPS:
-            return "only tags and labels hold something: write tags.NAME or labels.NAME"
-        if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
-            return "what stands in brackets is a name in quotes, as tags['host']"
+    return _wrong_owner(node) if isinstance(node, nodes.Getattr | nodes.Getitem) else None
+
+
+def _wrong_owner(node: nodes.Getattr | nodes.Getitem) -> str | None:
+    owner = node.node
+    if isinstance(owner, nodes.Name) and owner.name not in _NAMES:
+        return None  # that is told of the name
+    if not isinstance(owner, nodes.Name) or owner.name not in _MAPS:
+        return "only tags and labels hold something: write tags.NAME or labels.NAME"
+    if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
+        return "what stands in brackets is a name in quotes, as tags['host']"
     return None
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from alerting.template import check
-from opswatch.configuration_values import BadValue, Duration, Number, Text, duration_of, labels_of, quoted, text_of
+from opswatch.configuration_values import BadValue, Duration, Text, duration_of, labels_of, quoted, text_of
 from telemetry.series import Function, GroupFunction
 
 MAX_RULES = 20_000
@@ -78,6 +78,9 @@ Labels = Annotated[
 ]
 
 
+Limit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -121,11 +124,11 @@ class QueryModel(_Model):
 class ThresholdModel(_Model):
     """Where trouble begins, by exactly one comparison, and where it is over."""
 
-    above: Number | None = Field(default=None, description="Trouble is a value greater than this.")
-    at_least: Number | None = Field(default=None, description="Trouble is this value, or a greater one.")
-    below: Number | None = Field(default=None, description="Trouble is a value less than this.")
-    at_most: Number | None = Field(default=None, description="Trouble is this value, or a lesser one.")
-    clear: Number | None = Field(
+    above: Limit | None = Field(default=None, description="Trouble is a value greater than this.")
+    at_least: Limit | None = Field(default=None, description="Trouble is this value, or a greater one.")
+    below: Limit | None = Field(default=None, description="Trouble is a value less than this.")
+    at_most: Limit | None = Field(default=None, description="Trouble is this value, or a lesser one.")
+    clear: Limit | None = Field(
         default=None, description="Once firing, it is over at this value or a better one; at the limit when not given."
     )
 
@@ -171,7 +174,7 @@ class ForecastModel(_Model):
     """In how many hours a value reaches a limit, if it goes on as it did."""
 
     query: QueryModel = Field(description="The value; its window and fn are those of the forecast.")
-    reaches: Number = Field(description="The limit.")
+    reaches: Limit = Field(description="The limit.")
     over: Duration = Field(description="From how much of the past the slope is taken; at least 24 intervals.")
 
 
