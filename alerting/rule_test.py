@@ -50,6 +50,19 @@ class RuleTest:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What was otherwise than expected; nothing when the test passed. `took_s` for people."""
+
+    test: RuleTest
+    differences: tuple[str, ...]
+    took_s: float
+
+    @property
+    def passed(self) -> bool:
+        return not self.differences
+
+
 def differences(expected: Expectation, alerts: Sequence[Alert]) -> list[str]:
     """What is otherwise than expected, for people; nothing when all is as it should be."""
     found = {alert.tags: alert for alert in alerts if alert.status is not Status.INACTIVE}

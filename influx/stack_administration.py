@@ -16,6 +16,7 @@ from influx.admin_answers import JSON, Id, M, read_answer, refused
 from influx.blueprint import Stack
 from influx.connection import InfluxConnection
 from influx.stack_changes import Cell, Part, SeenStack
+from telemetry.errors import OpsWatchError
 
 _DESCRIPTION = "Made by `opswatch provision`, which puts back whatever is changed here: copy a dashboard to change it."
 
@@ -92,8 +93,12 @@ class StackAdministration:
         listed = read_answer(_Stacks, answer, f"show the stack {name}").stacks
         return tuple([await self._seen(one) for one in listed if one.name == name])
 
-    async def apply(self, org: str, stack: Stack, identifier: str | None) -> None:
-        """Make everything in the stack what it should be; None makes the stack before."""
+    async def apply(self, org: str, stack: Stack, identifier: str | None) -> OpsWatchError | None:
+        """Make everything in the stack what it should be; None makes the stack before.
+
+        What is returned is why it failed in the middle: two that apply at once see each other's halves, for which
+        InfluxDB has no lock and answers 500.
+        """
         if identifier is None:
             body: dict[str, Any] = {"orgID": org, "name": stack.name, "description": _DESCRIPTION}
             answer = await self._connection.ask("POST", "/api/v2/stacks", None, json.dumps(body).encode(), JSON)
@@ -102,8 +107,12 @@ class StackAdministration:
         body = {"orgID": org, "stackID": identifier, "template": template}
         content = json.dumps(body).encode()
         answer = await self._connection.ask("POST", "/api/v2/templates/apply", None, content, JSON)
-        if answer.status not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-            raise refused(answer, f"apply the dashboards of the stack {stack.name}")
+        if answer.status in {HTTPStatus.OK, HTTPStatus.CREATED}:
+            return None
+        error = refused(answer, f"apply the dashboards of the stack {stack.name}")
+        if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise error
+        return error
 
     async def remove(self, org: str, stack: SeenStack) -> None:
         """Remove the stack with all that is in it; that it is gone already is as good."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from alerting.replay_report import ReplayReport
+from alerting.rule_test import TrialOutcome
 from opswatch.log_record import inert
-from opswatch.rule_replay import ReplayReport
-from opswatch.rule_tests import TrialOutcome
 from telemetry.times import format_duration
 
 _MAX_TEXT = 160  # characters of what hostile tags and summaries say in a list

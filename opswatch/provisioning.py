@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from random import Random
 
 from pydantic import SecretStr
 
@@ -41,7 +43,9 @@ from opswatch.settings import Settings
 from telemetry.errors import ConfigurationError, Fault, OpsWatchError, ServerError
 from telemetry.times import from_datetime
 
-_MOST_ROUNDS = 16  # six stages, and as often again where others change the same things
+_MOST_ROUNDS = 32  # six stages, and several times as often where others change the same things
+_MOST_HALVES = 8  # times that dashboards may be half made by two at once
+_chance = Random()  # noqa: S311 (when to try again is no secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class _Unseen:
     buckets: set[str] = field(default_factory=set)
     tasks: set[str] = field(default_factory=set)
     has_stack: bool = False
+    halves: int = 0  # times that the dashboards were made only in part
 
 
 def wish_of(
@@ -260,7 +265,13 @@ async def _make_stack(stacks: StackAdministration, org: str, change: StackChange
             if before is None and unseen.has_stack:
                 raise ServerError(f"the dashboards were made, and cannot be seen: {lacks('read', 'dashboards')}")
             unseen.has_stack = unseen.has_stack or before is None
-            await stacks.apply(org, stack, None if before is None else before.id)
+            failure = await stacks.apply(org, stack, None if before is None else before.id)
+            if failure is not None:
+                unseen.halves += 1
+                if unseen.halves > _MOST_HALVES:
+                    raise failure
+                # Not at the same moment as the other one again.
+                await asyncio.sleep(_chance.uniform(0, 0.5) * 2 ** min(unseen.halves, 4))
         case RemoveStack(seen):
             await stacks.remove(org, seen)
 

@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.evaluate import Surroundings
 from alerting.history import HistoryReader
 from alerting.ledger import AlertChange
-from alerting.machine import Kind
+from alerting.replay_report import ReplayReport, incidents_of
 from alerting.rule_set import RuleSet
-from alerting.rules import FORECAST_WINDOWS, Change, Forecast, Ratio, Rule, Selection, Severity, Value
+from alerting.rules import FORECAST_WINDOWS, Change, Forecast, Ratio, Rule, Selection, Value
 from alerting.trial import tried
-from telemetry.points import Tags
 from telemetry.ports import QueryReader
 from telemetry.times import duration_nanoseconds, from_datetime, to_datetime
 
 COARSE = 300 * 1_000_000_000  # ns: beyond the raw samples there are levels of five minutes
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayedIncident:
-    """`resolved` is None for one that was open at the end."""
-
-    tags: Tags
-    opened: datetime
-    resolved: datetime | None
-    worst: Severity
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayReport:
-    """What a version of a rule would have done in [start, stop). `notes` are for people."""
-
-    rule: str
-    version: str
-    start: datetime
-    stop: datetime
-    instants: int
-    incidents: tuple[ReplayedIncident, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def firing(self) -> timedelta:
-        """How long its incidents were open, all together."""
-        return sum((self._length(one) for one in self.incidents), timedelta())
-
-    @property
-    def longest(self) -> timedelta:
-        """The longest of them."""
-        return max((self._length(one) for one in self.incidents), default=timedelta())
-
-    def _length(self, incident: ReplayedIncident) -> timedelta:
-        return (incident.resolved or self.stop) - incident.opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,25 +66,6 @@ async def replayed(
 
 def _share(progress: Callable[[float], None], before: float, part: float) -> Callable[[float], None]:
     return lambda share: progress(before + share * part)
-
-
-def incidents_of(changes: Sequence[AlertChange]) -> tuple[ReplayedIncident, ...]:
-    """The incidents that transitions make, by when they opened."""
-    found: list[ReplayedIncident] = []
-    open_now: dict[str, int] = {}
-    for change in changes:
-        made, key = change.transition, change.alert.key
-        if made is None:
-            continue
-        if made.kind is Kind.OPENED and made.severity_after is not None:
-            open_now[key] = len(found)
-            found.append(ReplayedIncident(change.alert.tags, to_datetime(made.time), None, made.severity_after))
-        elif key in open_now and made.kind is Kind.RAISED and made.severity_after is not None:
-            found[open_now[key]] = replace(found[open_now[key]], worst=made.severity_after)
-        elif key in open_now and made.kind is Kind.RESOLVED:
-            place = open_now.pop(key)
-            found[place] = replace(found[place], resolved=to_datetime(made.time))
-    return tuple(sorted(found, key=lambda one: one.opened))
 
 
 def coarse(rule: Rule) -> Rule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from alerting.evaluate import Evaluator, Surroundings
 from alerting.rule_set import RuleSet
-from alerting.rule_test import Expectation, RuleTest, differences
+from alerting.rule_test import Expectation, RuleTest, TrialOutcome, differences
 from alerting.rules import Rule
 from alerting.summaries import Summaries
 from alerting.trial import standing, tried
@@ -19,19 +19,6 @@ from embedded.store import EmbeddedOptions, EmbeddedStore
 from opswatch.system_clock import system_clock
 from telemetry.measurements import BUILT_IN
 from telemetry.schema import Registry
-
-
-@dataclass(frozen=True, slots=True)
-class TrialOutcome:
-    """What was otherwise than expected; nothing when the test passed. `took_s` for people."""
-
-    test: RuleTest
-    differences: tuple[str, ...]
-    took_s: float
-
-    @property
-    def passed(self) -> bool:
-        return not self.differences
 
 
 async def run_tests(

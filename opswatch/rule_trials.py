@@ -11,7 +11,9 @@ from typing import Any
 
 from alerting.evaluate import Evaluator
 from alerting.memory_ledger import MemoryLedger
+from alerting.replay_report import ReplayReport
 from alerting.rule_set import RuleSet
+from alerting.rule_test import TrialOutcome
 from alerting.rules import Rule
 from alerting.summaries import Summaries
 from alerting.trial import standing
@@ -19,9 +21,9 @@ from opswatch.alert_text import outcome_lines
 from opswatch.log_record import inert
 from opswatch.open_alerting import surroundings_of
 from opswatch.rule_record import recorded, test_text
-from opswatch.rule_replay import ReplayReport, ReplayRequest, raw_since, replayed
+from opswatch.rule_replay import ReplayRequest, raw_since, replayed
 from opswatch.rule_test_file import load_tests
-from opswatch.rule_tests import TrialOutcome, junit, run_tests
+from opswatch.rule_tests import junit, run_tests
 from opswatch.rules_file import load_rules
 from opswatch.series_client import ServedReader
 from opswatch.server_client import output_stream, server_of

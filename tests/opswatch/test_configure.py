@@ -299,11 +299,9 @@ def test_schema_prints_a_json_schema(run: Run) -> None:
     assert json.loads(run("schema", "config").out)["properties"]["services"]["type"] == "array"
 
 
-def test_schema_of_what_is_not_there_yet_says_so(run: Run) -> None:
-    """Rules come with alerting."""
-    ended = run("schema", "rules")
-
-    assert (ended.code, ended.err) == (2, "command line: NAME: rules are not available in this version yet\n")
+def test_the_schema_of_rules_is_printed(run: Run) -> None:
+    """As it is committed beside the rules that come with OpsWatch."""
+    assert json.loads(run("schema", "rules").out)["title"] == "Rules of OpsWatch"
 
 
 @pytest.mark.parametrize("command", ["init", "add", "check-config", "schema"])
