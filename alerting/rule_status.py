@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alerting.rules import Rule
 
@@ -12,8 +12,8 @@ from alerting.rules import Rule
 class RuleStatus:
     """How many alerts of a rule are in which state. `trouble`: why nothing can be said of it now, or empty.
 
-    `last_evaluated` is the end of the newest window that was looked at, None before the first; `last_duration_ms` that
-    of the evaluation of all rules together.
+    `last_evaluated` is the end of the newest window that was looked at, None before the first. `unit` is that of what
+    it reads.
     """
 
     rule: Rule
@@ -21,8 +21,24 @@ class RuleStatus:
     pending: int
     unknown: int
     last_evaluated: datetime | None
-    last_duration_ms: float
+    unit: str
     trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class RulesStanding:
+    """The rules in force, OpsWatch's own last; `interval` and `lag` are those of their file.
+
+    `enabled`: whether they are evaluated here. `took_ms`: the newest evaluation of all that were due.
+    """
+
+    rules: tuple[RuleStatus, ...]
+    source: str
+    version: str
+    interval: timedelta
+    lag: timedelta
+    enabled: bool
+    took_ms: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
+from alerting.ledger import FiringCounts, IncidentBook, OpenAlert
+from alerting.rule_status import ReloadOutcome, RulesStanding
 from api.access import Ownership, Sessions, Tokens
 from dashboards.panels import DashboardConfig
 from telemetry.clock import Clock
@@ -76,6 +78,30 @@ class BackupDesk(Protocol):
 
     def prepared(self, *, with_keys: bool) -> AbstractAsyncContextManager[PreparedBackup]:
         """A consistent copy as of now. Raises Conflict while another is under way, DiskLow, StoreUnavailable."""
+        ...
+
+
+class AlertBoard(Protocol):
+    """What is not as it should be, now."""
+
+    def open_alerts(self) -> tuple[OpenAlert, ...]:
+        """Every alert that is not inactive, the worst first."""
+        ...
+
+    def counts(self) -> FiringCounts:
+        """How many incidents are open."""
+        ...
+
+
+class RuleDesk(Protocol):
+    """The rules in force, and how to have others."""
+
+    def standing(self) -> RulesStanding:
+        """All of them, and what they find."""
+        ...
+
+    async def reload(self, author: str, *, dry_run: bool) -> ReloadOutcome:
+        """Read them anew, or say what that would do. Raises ConfigurationError with every fault, StoreUnavailable."""
         ...
 
 
@@ -185,6 +211,9 @@ class Doors:
     disk_room: DiskRoom
     backups: BackupDesk
     services: ServiceCatalog
+    alerts: AlertBoard
+    incidents: IncidentBook
+    rules: RuleDesk
     registry: Registry
     tokens: Tokens
     sessions: Sessions

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from alerting.ledger import Action
 from api import (
+    alerts,
     backup,
     export,
     health,
+    incidents,
     openapi,
     pages,
     quarantine,
@@ -17,6 +20,15 @@ from api import (
     stream,
     tokens,
     write,
+)
+from api.alert_models import (
+    ActionRequest,
+    AlertsAnswer,
+    IncidentAnswer,
+    IncidentDetailAnswer,
+    IncidentsAnswer,
+    ReloadAnswer,
+    RulesAnswer,
 )
 from api.models import (
     Liveness,
@@ -57,6 +69,21 @@ _ITEMS = (
 )
 _WITH_KEYS = Parameter("with_keys", "true: the private keys of keys/ too; false when not given")
 _SHAPE = Parameter("shape", "long (the default): a row per value; wide: a column per field")
+
+_INCIDENT = Parameter("id", "The incident's number", required=True, place="path")
+_INCIDENTS = (
+    Parameter("status", "open or resolved; both when not given"),
+    Parameter("severity", "warning or critical: the worst that an incident had"),
+    Parameter("rule", "only of this rule"),
+    Parameter("service", "only of this service"),
+    Parameter("start", "only those that were open at start or later; RFC 3339, unix seconds, or relative as -7d"),
+    Parameter("stop", "only those that opened before; as start"),
+)
+_INCIDENT_PAGES = (
+    Parameter("limit", "how many; 100 when not given, at most 1,000"),
+    Parameter("cursor", "next_cursor of the page before"),
+)
+_DRY_RUN = Parameter("dry_run", "true: only say what would start, stop and change")
 
 _PERIOD = (
     Parameter("start", "RFC 3339, unix seconds, relative as -7d, or a date, which is its midnight in the time zone"),
@@ -130,6 +157,72 @@ ROUTE_TABLE: tuple[Route, ...] = (
         None,
         (_PRECISION, _BUCKET, _ORG),
         status=204,
+    ),
+    Route(
+        "GET",
+        "/api/v1/alerts",
+        alerts.list_alerts,
+        _VIEWER,
+        "Everything that is not as it should be, the worst first",
+        AlertsAnswer,
+        (Parameter("status", "pending, firing, recovering or unknown", repeatable=True),),
+    ),
+    Route(
+        "GET",
+        "/api/v1/incidents",
+        incidents.list_incidents,
+        _VIEWER,
+        "Incidents, the newest first",
+        IncidentsAnswer,
+        (*_INCIDENTS, *_INCIDENT_PAGES),
+    ),
+    Route(
+        "GET",
+        "/api/v1/incidents.csv",
+        incidents.export_incidents,
+        _VIEWER,
+        "Incidents as CSV",
+        None,
+        _INCIDENTS,
+        "text/csv",
+    ),
+    Route(
+        "GET",
+        "/api/v1/incidents/{id}",
+        incidents.show_incident,
+        _VIEWER,
+        "One incident, with everything that happened",
+        IncidentDetailAnswer,
+        (_INCIDENT,),
+    ),
+    *(
+        Route(
+            "POST",
+            f"/api/v1/incidents/{{id}}/{action.value}",
+            incidents.acting(action),
+            _OPERATOR,
+            words,
+            IncidentAnswer,
+            (_INCIDENT,),
+            body=ActionRequest,
+        )
+        for action, words in (
+            (Action.ACKNOWLEDGE, "Acknowledge an incident: somebody looks after it"),
+            (Action.SNOOZE, "Hear nothing of an incident until a time"),
+            (Action.NOTE, "Write a note into its timeline, also when it is over"),
+            (Action.ASSIGN, "Say who looks after it; empty: nobody"),
+            (Action.CLOSE, "End it, whatever its values are; if they breach, another one begins"),
+        )
+    ),
+    Route("GET", "/api/v1/rules", alerts.list_rules, _VIEWER, "The rules in force, and what they find", RulesAnswer),
+    Route(
+        "POST",
+        "/api/v1/rules/reload",
+        alerts.reload_rules,
+        _ADMIN,
+        "Read the rules anew, as a whole or not at all; 422 with every fault",
+        ReloadAnswer,
+        (_DRY_RUN,),
     ),
     Route("GET", "/ping", write.answer_ping, _VIEWER, "204, for InfluxDB's clients", None, status=204),
     Route(

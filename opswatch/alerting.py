@@ -23,14 +23,16 @@ from alerting.ledger import (
 )
 from alerting.machine import Alert, Status
 from alerting.rule_set import RuleSet
-from alerting.rule_status import ReloadOutcome, RuleStatus
+from alerting.rule_status import ReloadOutcome, RulesStanding, RuleStatus
 from alerting.rules import Rule, Severity, source_blind_rule
+from alerting.summaries import unit_of
 from opswatch.scheduler import Job, Scheduler
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.ledger import StoredLedger
 from telemetry.clock import Clock
 from telemetry.points import FieldValue
 from telemetry.ports import PointWriter, WriteStatus
+from telemetry.schema import Registry
 from telemetry.times import format_duration, to_datetime
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class Parts:
     incidents: StoredIncidents
     writer: PointWriter
     load: Callable[[], RuleSet]
+    registry: Registry
     clock: Clock
 
 
@@ -171,22 +174,31 @@ class Alerting:
 
     # Rules
 
-    def rules(self) -> tuple[RuleStatus, ...]:
-        """Every rule in force, the built-in one last."""
-        statistics = self._evaluator.statistics
-        found = []
-        for rule in self._rules().values():
-            alerts = Counter(alert.status for alert in self._evaluator.alerts.get(rule.name, {}).values())
-            standing = self._evaluator.standing.get(rule.name)
-            last = None if standing is None or standing.last is None else to_datetime(standing.last)
-            firing = alerts[Status.FIRING] + alerts[Status.RECOVERING]
-            trouble = "" if standing is None else standing.words
-            found.append(
-                RuleStatus(
-                    rule, firing, alerts[Status.PENDING], alerts[Status.UNKNOWN], last, statistics.took_ms, trouble
-                )
-            )
-        return tuple(found)
+    def standing(self) -> RulesStanding:
+        """The rules in force, and what they find."""
+        rules, statistics = self._evaluator.rules, self._evaluator.statistics
+        return RulesStanding(
+            rules=tuple(self._status(rule) for rule in self._rules().values()),
+            source=rules.source,
+            version=rules.version,
+            interval=timedelta(microseconds=rules.interval // 1_000),
+            lag=timedelta(microseconds=rules.lag // 1_000),
+            enabled=self._scheduler is not None,
+            took_ms=statistics.took_ms,
+        )
+
+    def _status(self, rule: Rule) -> RuleStatus:
+        alerts = Counter(alert.status for alert in self._evaluator.alerts.get(rule.name, {}).values())
+        standing = self._evaluator.standing.get(rule.name)
+        return RuleStatus(
+            rule=rule,
+            firing=alerts[Status.FIRING] + alerts[Status.RECOVERING],
+            pending=alerts[Status.PENDING],
+            unknown=alerts[Status.UNKNOWN],
+            last_evaluated=None if standing is None or standing.last is None else to_datetime(standing.last),
+            unit=unit_of(rule, self._parts.registry),
+            trouble="" if standing is None else standing.words,
+        )
 
     async def reload(self, author: str, *, dry_run: bool) -> ReloadOutcome:
         """Read the rules anew and take them as a whole, or say what that would do. Raises ConfigurationError."""

@@ -43,6 +43,7 @@ async def open_alerting(
             state.incidents,
             writer,
             lambda: load_rules(settings.thresholds_file, registry),
+            registry,
             clock,
         )
     )

@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
+from alerting.evaluate import Evaluator
+from alerting.evaluate import Surroundings as Around
+from alerting.summaries import Summaries
 from api.access import Role
 from api.app import build_app
 from api.doors import ApiSettings, Doors, OwnHealth
@@ -24,16 +28,19 @@ from embedded.store import EmbeddedOptions, EmbeddedStore
 from embedded.stream_export import StreamExporter, StreamOptions
 from influx.settings import InfluxSettings
 from influx.store import InfluxStore
+from opswatch.alert_surroundings import WatchedServices
+from opswatch.alerting import Alerting, Parts
 from opswatch.backup import Backups, Surroundings
 from opswatch.data_directory import VERSION, DataDirectory
 from opswatch.listener import listening
+from opswatch.rules_file import load_rules
 from opswatch.state import State
 from telemetry.clock import Clock
 from telemetry.health import Outcome, ProbeStatus, ServiceStatus
 from telemetry.health import State as ProbeState
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point, Tags
-from telemetry.ports import SeriesReader, TableExporter, WriteStatus
+from telemetry.ports import PointWriter, SeriesReader, TableExporter, WriteStatus
 from telemetry.rollup import Retention
 from telemetry.schema import Registry
 
@@ -140,6 +147,7 @@ class World:
     own: list[OwnHealth]
     tokens: dict[str, str] = field(default_factory=dict)
     disk: Disk = field(default_factory=Disk)
+    alerting: Alerting | None = None
 
     @property
     def port(self) -> int:
@@ -183,6 +191,31 @@ class World:
         async with self.session.post(f"{self.url}/login", data=form, allow_redirects=False) as answer:
             assert answer.status == 303
             return answer.cookies["opswatch_session"].value
+
+
+RULES = """
+rules:
+  - {name: load_high, query: {measurement: system, field: load1, window: 1m}, labels: {team: shop},
+     warning: {above: 5, clear: 4}, critical: {above: 10, clear: 8}, runbook: "https://wiki.example/load",
+     description: The load is high, summary: "load of {{ tags.host }} is {{ value }}"}
+  - {name: service_health, query: {measurement: probe, field: state, fn: last, group_by: [service, probe]},
+     critical: {at_most: 0}, summary: "{{ tags.service }} is down"}
+"""
+
+
+async def alerting_of(
+    folder: Path, state: State, ports: tuple[SeriesReader, PointWriter], registry: Registry, clock: Clock
+) -> Alerting:
+    """Alerting with the rules of a file of its own, which tests may write anew; nothing evaluates by itself."""
+    file = folder / "rules.yaml"
+    file.write_text(RULES)
+    watched = WatchedServices(())
+    around = Around(clock, watched.lookback, watched.freshness, watched.dependencies, Summaries(registry))
+    evaluator = Evaluator(ports[0], state.ledger, load_rules(file, registry), around)
+    load = partial(load_rules, file, registry)
+    made = Alerting(Parts(evaluator, state.ledger, state.incidents, ports[1], load, registry, clock))
+    await made.start()
+    return made
 
 
 @asynccontextmanager
@@ -231,6 +264,7 @@ async def running(
         pushed = IntakeSettings(known=tag_sets)
         intake = Intake(spool, registry, state.learned_schema, quarantine, clock.clock, pushed)
         tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
+        alerting = await alerting_of(folder, state, (store, spool), registry, clock.clock)
         doors = Doors(
             reader=reader or store,
             exporter=exporter if reader is None else None,
@@ -239,6 +273,9 @@ async def running(
             disk_room=room,
             backups=Backups(DataDirectory(folder), copied, room, Surroundings("h1", None, clock.clock)),
             services=catalog,
+            alerts=alerting,
+            incidents=alerting,
+            rules=alerting,
             registry=registry,
             tokens=state.tokens,
             sessions=state.sessions,
@@ -252,4 +289,4 @@ async def running(
         )
         app = build_app(change(doors))
         async with listening(app, "127.0.0.1", 0, None) as url:
-            yield World(url, app, session, store, spool, folder, state, clock, catalog, own, tokens, disk)
+            yield World(url, app, session, store, spool, folder, state, clock, catalog, own, tokens, disk, alerting)
