@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from alerting.ledger import Action
 from api import (
+    alert_pages,
     alerts,
     backup,
     export,
     health,
+    incident_trend,
     incidents,
     openapi,
     pages,
@@ -82,6 +84,12 @@ _INCIDENTS = (
 _INCIDENT_PAGES = (
     Parameter("limit", "how many; 100 when not given, at most 1,000"),
     Parameter("cursor", "next_cursor of the page before"),
+)
+_HISTORY = (*_INCIDENTS, _INCIDENT_PAGES[1])
+_TREND = (
+    Parameter("start", "as of series; some time before the incident when not given"),
+    Parameter("stop", "as start, not included; some time after it, or now, when not given"),
+    Parameter("every", "one value per window of this length; what suits the rule when not given"),
 )
 _DRY_RUN = Parameter("dry_run", "true: only say what would start, stop and change")
 
@@ -195,6 +203,15 @@ ROUTE_TABLE: tuple[Route, ...] = (
         IncidentDetailAnswer,
         (_INCIDENT,),
     ),
+    Route(
+        "GET",
+        "/api/v1/incidents/{id}/trend",
+        incident_trend.show_trend,
+        _VIEWER,
+        "What its rule read around it: one series, the field value, in windows",
+        SeriesAnswer,
+        (_INCIDENT, *_TREND),
+    ),
     *(
         Route(
             "POST",
@@ -305,6 +322,39 @@ ROUTE_TABLE: tuple[Route, ...] = (
     Route("GET", "/", pages.show_overview, _VIEWER, "The overview", is_page=True),
     Route("GET", "/host", pages.show_host, _VIEWER, "This host", is_page=True),
     Route("GET", "/services/{name}", pages.show_service, _VIEWER, "One service", None, (_NAME,), is_page=True),
+    Route(
+        "GET", "/alerts", alert_pages.show_alerts, _VIEWER, "What fires, and what fired", None, _HISTORY, is_page=True
+    ),
+    Route(
+        "GET",
+        "/incidents/{id}",
+        alert_pages.show_incident,
+        _VIEWER,
+        "One incident",
+        None,
+        (_INCIDENT, *_TREND[:2]),
+        is_page=True,
+    ),
+    *(
+        Route(
+            "POST",
+            f"/incidents/{{id}}/{action.value}",
+            alert_pages.acting_on_page(action),
+            _OPERATOR,
+            f"{words}, by a form",
+            None,
+            (_INCIDENT,),
+            is_page=True,
+            status=303,
+        )
+        for action, words in (
+            (Action.ACKNOWLEDGE, "Acknowledge an incident"),
+            (Action.SNOOZE, "Snooze an incident"),
+            (Action.NOTE, "Write a note"),
+            (Action.ASSIGN, "Assign an incident"),
+            (Action.CLOSE, "Close an incident"),
+        )
+    ),
     Route("GET", "/reports", reports.show_reports, _VIEWER, "All reports", is_page=True),
     Route(
         "GET",

@@ -27,7 +27,7 @@ from dashboards.panels import (
 from dashboards.quarantine_view import quarantine_view
 from dashboards.service_views import probes_view, services_view
 from dashboards.time_range import TimeRange, step_for
-from dashboards.views import Fact, FactsView, PageView, PanelView, SectionView, Summary
+from dashboards.views import ChartView, Fact, FactsView, MarkView, PageView, PanelView, SectionView, Summary
 from telemetry.conditions import parse_conditions
 from telemetry.errors import NotFound, OpsWatchError
 from telemetry.health import ServiceStatus
@@ -45,7 +45,7 @@ _GATHERED = frozenset({Function.INCREASE, Function.RATE, Function.SUM, Function.
 
 @dataclass(frozen=True, slots=True)
 class BoardContext:
-    """What a page is made from. `intervals` are how often a measurement is sampled; `subject` a service's name."""
+    """What a page is made from. `subject` is a service's name; `marks` are spans that every chart of the page shows."""
 
     reader: SeriesReader
     registry: Registry
@@ -59,6 +59,7 @@ class BoardContext:
     first_sample_due: datetime | None
     subject: str = ""
     quarantine: Callable[[QuarantineQuery], Awaitable[QuarantinePage]] | None = None
+    marks: tuple[MarkView, ...] = ()
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -66,10 +67,7 @@ class BoardContext:
 
     def interval(self, measurement: str) -> timedelta:
         """How far apart two samples of this measurement are, at most."""
-        if measurement != "probe":
-            return self.host_interval
-        chosen = [one for one in self.services if self.subject in {"", one.name}]
-        return max((probe.interval for one in chosen for probe in one.probes), default=self.host_interval)
+        return sample_interval(measurement, self.services, self.subject, self.host_interval)
 
 
 async def build_page(dashboard: Dashboard, context: BoardContext) -> PageView:
@@ -93,6 +91,16 @@ async def build_page(dashboard: Dashboard, context: BoardContext) -> PageView:
         first_sample_due=context.first_sample_due,
         troubles=tuple(dict.fromkeys(troubles)),
     )
+
+
+def sample_interval(
+    measurement: str, services: Sequence[ServiceStatus], subject: str, host_interval: timedelta
+) -> timedelta:
+    """How far apart two samples of a measurement are, at most; of one service, or of all where `subject` is empty."""
+    if measurement != "probe":
+        return host_interval
+    chosen = [one for one in services if subject in {"", one.name}]
+    return max((probe.interval for one in chosen for probe in one.probes), default=host_interval)
 
 
 def summarise(services: tuple[ServiceStatus, ...]) -> Summary:
@@ -143,10 +151,11 @@ async def _series_panel(
         case BarsPanel():
             return [bars_view(panel, await _ask(panel.query, context, _SPARK_POINTS))]
         case ChartPanel():
-            return _charts(identifier, panel, await _ask(panel.query, context, _CHART_POINTS), context)
+            charts = _charts(identifier, panel, await _ask(panel.query, context, _CHART_POINTS), context)
+            return [replace(one, marks=context.marks) for one in charts]
 
 
-def _charts(identifier: str, panel: ChartPanel, result: SeriesResult, context: BoardContext) -> Sequence[PanelView]:
+def _charts(identifier: str, panel: ChartPanel, result: SeriesResult, context: BoardContext) -> Sequence[ChartView]:
     if panel.optional and not any(value for one in result.series for value in one.values):
         return ()
     where = [_bound(condition, context.variables) for condition in panel.query.where]

@@ -104,7 +104,7 @@ def chart_view(identifier: str, panel: ChartPanel, result: SeriesResult, where: 
         panel.stacked,
         panel.maximum,
         result.query.shape.step // NANOSECONDS_PER_MILLISECOND,
-        tuple(_row(one, panel) for one in shown),
+        tuple(chart_row(label_of(one, panel.label), numbers(one), panel.unit) for one in shown),
     )
 
 
@@ -148,13 +148,13 @@ def _slot(slot: Slot, zone: tzinfo) -> SlotView:
     return SlotView(slot.state.word, known, f"{to_datetime(slot.start).astimezone(zone):%a %H:%M}: {words}")
 
 
-def _row(one: SeriesSamples, panel: ChartPanel) -> ChartRow:
-    values = numbers(one)
+def chart_row(label: str, values: Sequence[float | None], unit: str) -> ChartRow:
+    """A line of a chart as a line of its table. At least one value is known."""
     known = [value for value in values if value is not None]
     return ChartRow(
-        label_of(one, panel.label),
-        format_value(newest(values), panel.unit),
-        format_value(min(known), panel.unit),
-        format_value(sum(known) / len(known), panel.unit),
-        format_value(max(known), panel.unit),
+        label,
+        format_value(newest(values), unit),
+        format_value(min(known), unit),
+        format_value(sum(known) / len(known), unit),
+        format_value(max(known), unit),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -12,17 +13,18 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from dashboards.alert_views import AlertsView, FiringView, IncidentView
 from dashboards.assets import address, asset
 from dashboards.reports.period import PRESETS as PERIODS
 from dashboards.reports.views import ReportView
 from dashboards.time_range import PRESETS
 from dashboards.units import format_ago
-from dashboards.views import PageView
+from dashboards.views import ChartView, PageView
 
 
 @dataclass(frozen=True, slots=True)
 class PageFrame:
-    """What stands around every page. `base` is the base path; `user` who is logged in, or empty."""
+    """What stands around every page. `base` is the base path; `user` who is logged in, or empty; `firing`: counts."""
 
     base: str
     zone: ZoneInfo
@@ -30,6 +32,7 @@ class PageFrame:
     user: str
     refresh_seconds: float
     version: str
+    firing: FiringView = field(default_factory=FiringView)
 
 
 class Renderer:
@@ -48,10 +51,20 @@ class Renderer:
         self._environment.filters["ago"] = _ago
         self._environment.globals["asset"] = address
         self._environment.globals["presets"] = PRESETS
+        self._environment.globals["lines_of"] = _lines_of
+        self._environment.globals["marks_of"] = _marks_of
 
     def page(self, view: PageView, frame: PageFrame) -> str:
         """A page of panels."""
         return self._environment.get_template("dashboard.html").render(page=view, frame=frame)
+
+    def alerts(self, view: AlertsView, frame: PageFrame) -> str:
+        """What fires, and what fired."""
+        return self._environment.get_template("alerts.html").render(page=view, frame=frame)
+
+    def incident(self, view: IncidentView, frame: PageFrame) -> str:
+        """One incident, and what can be done about it."""
+        return self._environment.get_template("incident.html").render(page=view, frame=frame)
 
     def reports(self, frame: PageFrame) -> str:
         """What reports there are."""
@@ -91,6 +104,16 @@ def _styles() -> str:
     found = asset("opswatch.css")
     assert found is not None
     return found.content.decode()
+
+
+def _lines_of(chart: ChartView) -> str:
+    """The lines of a chart, as an attribute holds them."""
+    return json.dumps([{"value": one.value, "label": one.label, "level": one.level} for one in chart.lines])
+
+
+def _marks_of(chart: ChartView) -> str:
+    """The marks of a chart, as an attribute holds them."""
+    return json.dumps([one.drawn for one in chart.marks])
 
 
 def _clock(moment: datetime, zone: ZoneInfo) -> Markup:

@@ -70,6 +70,33 @@ class ChartRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LineView:
+    """A level that matters in a chart, as a threshold: drawn as a line across it. `level` as of a stat."""
+
+    value: float
+    label: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkView:
+    """A span in a chart, of an incident: `stop` None while it lasts."""
+
+    number: int
+    label: str
+    level: str
+    start: datetime
+    stop: datetime | None
+
+    @property
+    def drawn(self) -> dict[str, str | int | None]:
+        """What the browser needs of it; instants in ms."""
+        stop = None if self.stop is None else round(self.stop.timestamp() * 1000)
+        label = f"#{self.number} {self.label}"
+        return {"from": round(self.start.timestamp() * 1000), "to": stop, "label": label, "level": self.level}
+
+
+@dataclass(frozen=True, slots=True)
 class ChartView:
     """`source` is where the browser fetches the series, without range; `labels` name them by tags or `field`."""
 
@@ -83,6 +110,8 @@ class ChartView:
     maximum: float | None
     step_ms: int
     rows: tuple[ChartRow, ...]
+    lines: tuple[LineView, ...] = ()
+    marks: tuple[MarkView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,15 @@ const live = document.getElementById("live");
 const liveText = document.getElementById("live-text");
 let last = null; // when the last event came
 let renewing = false;
+// Where this page is: not where a form was sent to, if that could not be done.
+const here = document.getElementById("main").dataset.here;
+const self = here === undefined ? location.href : `${base}${here}${location.pathname === base + here ? location.search : ""}`;
 
 // The range
 
 // As the server has understood it; what is being typed into the fields counts only once it is sent.
 const form = document.querySelector("form.range");
-const range = { start: form.elements.start.defaultValue, stop: form.elements.stop.defaultValue };
+const range = form ? { start: form.elements.start.defaultValue, stop: form.elements.stop.defaultValue } : {};
 range.live = range.stop === "now";
 
 // The other charts follow the cursor, and with it the selection: only the first of them may lead away.
@@ -23,7 +26,7 @@ addEventListener("pageshow", () => { leaving = false; });
 function zoom(from, to) {
   if (leaving) return;
   leaving = true;
-  const url = new URL(location.href);
+  const url = new URL(self, location.href);
   // On whole seconds, outwards: so there is always something between them.
   const written = (seconds) => new Date(seconds * 1000).toISOString().replace(/\.\d+/, "");
   url.searchParams.set("start", written(Math.floor(from)));
@@ -63,7 +66,10 @@ function adopt(fresh) {
   document.title = fresh.title;
   for (const panel of document.querySelectorAll("[data-panel]")) {
     const other = fresh.querySelector(`[data-panel="${CSS.escape(panel.dataset.panel)}"]`);
-    if (other) panel.className = other.className;
+    if (!other) continue;
+    panel.className = other.className;
+    const [plot, renewed] = [panel, other].map((one) => one.querySelector(".plot"));
+    if (plot && renewed) plot.dataset.marks = renewed.dataset.marks;
   }
 }
 
@@ -89,7 +95,7 @@ async function renew() {
   if (renewing || document.hidden) return;
   renewing = true;
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const answer = await fetch(self, { headers: { Accept: "text/html" } });
     if (answer.status === 401) { location.reload(); return; }
     if (answer.ok) {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");

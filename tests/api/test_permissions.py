@@ -61,6 +61,7 @@ TABLE = {
     "GET /api/v1/incidents": for_viewers(),
     "GET /api/v1/incidents.csv": for_viewers(),
     "GET /api/v1/incidents/{id}": for_viewers(404),
+    "GET /api/v1/incidents/{id}/trend": for_viewers(404),
     "POST /api/v1/incidents/{id}/ack": for_operators(404),
     "POST /api/v1/incidents/{id}/snooze": for_operators(404),
     "POST /api/v1/incidents/{id}/note": for_operators(404),
@@ -74,6 +75,13 @@ TABLE = {
     "DELETE /api/v1/tokens/{name}": for_admins(404),
     "GET /": for_viewers(),
     "GET /host": for_viewers(),
+    "GET /alerts": for_viewers(),
+    "GET /incidents/{id}": for_viewers(404),
+    "POST /incidents/{id}/ack": for_operators(404),
+    "POST /incidents/{id}/snooze": for_operators(404),
+    "POST /incidents/{id}/note": for_operators(404),
+    "POST /incidents/{id}/assign": for_operators(404),
+    "POST /incidents/{id}/close": for_operators(404),
     "GET /services/{name}": for_viewers(404),
     "GET /reports": for_viewers(),
     "GET /reports/{name}": for_viewers(404),
@@ -158,6 +166,8 @@ SECRETS = [
     "/host",
     "/services/checkout",
     "/status",
+    "/alerts",
+    "/api/v1/incidents",
 ]
 
 

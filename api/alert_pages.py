@@ -1,0 +1,240 @@
+"""`/alerts` and `/incidents/{id}`: what fires, what fired, and what people do about it. Shell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from aiohttp import web
+
+from alerting.ledger import Action, Incident
+from alerting.rule_status import RuleStatus
+from alerting.value_trend import is_drawable
+from api.access import Role
+from api.alert_models import ActionRequest
+from api.alert_words import (
+    alert_groups,
+    calm_words,
+    history_row,
+    limit_of,
+    rule_row,
+    rules_words,
+    state_words,
+    summary_of,
+    timeline_rows,
+    value_words,
+)
+from api.bodies import read_form
+from api.doors import Doors
+from api.errors import status_of
+from api.incident_trend import natural_range, no_trend_words, rule_of, trend_chart
+from api.incidents import done, incident_query, number_of
+from api.keys import DOORS, IDENTITY
+from api.pages import RENDERER, frame_of, html_response
+from api.route_table import Handler
+from dashboards.alert_views import (
+    ActionsView,
+    AlertsView,
+    FilterView,
+    HistoryView,
+    IncidentFact,
+    IncidentView,
+)
+from dashboards.shown_text import shown
+from dashboards.time_range import parse_range
+from dashboards.views import ChartView
+from telemetry.errors import Conflict, InvalidRequest, OpsWatchError
+
+_FILTERS = ("status", "severity", "rule", "service", "start", "stop")
+_PER_PAGE = 50
+_SNOOZES = (
+    ("30m", "30 min"),
+    ("1h", "1 h"),
+    ("2h", "2 h"),
+    ("4h", "4 h"),
+    ("8h", "8 h"),
+    ("24h", "24 h"),
+    ("7d", "7 d"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An action that could not be done: what was typed, and why not."""
+
+    action: str = ""
+    words: str = ""
+    typed: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+
+
+_NOTHING_FAILED = Failed()
+
+
+async def show_alerts(request: web.Request) -> web.StreamResponse:
+    """`GET /alerts`."""
+    doors = request.app[DOORS]
+    now = doors.clock.now()
+    standing = doors.rules.standing()
+    by_name = {one.rule.name: one for one in standing.rules}
+    troubles = await _own_troubles(doors)
+    history, status = None, 200
+    try:
+        history = await _history(request, now)
+    except OpsWatchError as error:
+        troubles.append(f"The history cannot be shown: {shown(error.message, 500)}")
+        status = status_of(error) if isinstance(error, InvalidRequest) else 200
+    view = AlertsView(
+        groups=alert_groups(doors.alerts.open_alerts(), by_name, now),
+        calm=calm_words(standing),
+        rules_words=rules_words(standing),
+        rules=tuple(rule_row(one) for one in standing.rules),
+        filters=_filters(request, doors, tuple(by_name)),
+        history=history,
+        troubles=tuple(troubles),
+        now=now,
+    )
+    return html_response(RENDERER.alerts(view, frame_of(request)), status)
+
+
+async def show_incident(request: web.Request) -> web.StreamResponse:
+    """`GET /incidents/{id}`."""
+    return await _incident_page(request, _NOTHING_FAILED)
+
+
+def acting_on_page(action: Action) -> Handler:
+    """The handler of `POST /incidents/{id}/ACTION`: does it, and leads back to the page of the incident."""
+
+    async def act(request: web.Request) -> web.StreamResponse:
+        form = await read_form(request)
+        try:
+            await done(request, action, _wanted(form, ZoneInfo(request.app[DOORS].settings.time_zone)))
+        except (InvalidRequest, Conflict) as error:
+            return await _incident_page(request, Failed(action.value, error.message, dict(form), status_of(error)))
+        location = f"{request.app[DOORS].settings.base_path}/incidents/{number_of(request)}"
+        return web.Response(status=303, headers={"Location": location})
+
+    act.__name__ = f"{action.name.lower()}_incident"  # what the OpenAPI document calls it
+    return act
+
+
+async def _own_troubles(doors: Doors) -> list[str]:
+    own = await doors.own_health()
+    return [shown(own.alerting_trouble, 500)] if own.alerting_trouble else []
+
+
+async def _history(request: web.Request, now: datetime) -> HistoryView:
+    wanted = {name: value for name, value in request.query.items() if value}
+    query = incident_query(request.query, now, limit=_PER_PAGE)
+    page = await request.app[DOORS].incidents.list(query)
+    filters = {name: value for name, value in wanted.items() if name in _FILTERS}
+    older = "" if page.next_before is None else urlencode(filters | {"cursor": page.next_before})
+    return HistoryView(
+        tuple(history_row(one, now) for one in page.incidents),
+        page.count,
+        urlencode(filters),
+        older,
+        query.before is None,
+    )
+
+
+def _filters(request: web.Request, doors: Doors, rules: tuple[str, ...]) -> FilterView:
+    chosen = {name: shown(request.query.get(name, ""), 200) for name in _FILTERS}
+    services = tuple(shown(one.name) for one in doors.services.services())
+    return FilterView(**chosen, rules=tuple(map(shown, rules)), services=services)
+
+
+def _wanted(form: Mapping[str, str], zone: ZoneInfo) -> ActionRequest:
+    """What a form asks for; a time of its own goes before a length that was chosen."""
+    return ActionRequest(
+        comment=form.get("comment", ""),
+        until=_in_zone(form.get("at", "").strip(), zone) or form.get("until", ""),
+        assignee=form.get("assignee", "").strip(),
+    )
+
+
+def _in_zone(text: str, zone: ZoneInfo) -> str:
+    """A browser sends a time without a zone: it is one of the page."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).isoformat()
+
+
+async def _incident_page(request: web.Request, failed: Failed) -> web.Response:
+    doors, frame = request.app[DOORS], frame_of(request)
+    incident, timeline = await doors.incidents.show(number_of(request))
+    status = rule_of(doors, incident)
+    default = natural_range(incident, doors)
+    given = request.query if request.method in {"GET", "HEAD"} else {}
+    span = parse_range(given.get("start") or default[0], given.get("stop") or default[1], "1h", frame.now)
+    chart, words = await _chart(doors, incident, status, (span.start, span.stop))
+    view = IncidentView(
+        number=incident.id,
+        summary=summary_of(incident),
+        severity=incident.severity.word if incident.is_open else incident.worst.word,
+        status="resolved" if not incident.is_open else incident.status.value,
+        state=state_words(incident),
+        opened=incident.opened,
+        resolved=incident.resolved,
+        acknowledged=incident.acknowledged,
+        acknowledged_by=shown(incident.acknowledged_by),
+        facts=_facts(incident, status, frame.now, frame.zone),
+        chart=chart,
+        no_chart=words,
+        timeline=timeline_rows(timeline, status),
+        actions=ActionsView(
+            may_act=request[IDENTITY].role >= Role.OPERATOR,
+            is_open=incident.is_open,
+            user=request[IDENTITY].name,
+            zone=frame.zone.key,
+            snoozes=_SNOOZES,
+            typed=failed.typed,
+            failed=failed.action,
+        ),
+        range=span,
+        troubles=(f"That was not done: {shown(failed.words, 500)}.",) if failed.words else (),
+        now=frame.now,
+    )
+    return html_response(RENDERER.incident(view, frame), failed.status)
+
+
+async def _chart(
+    doors: Doors, incident: Incident, status: RuleStatus | None, span: tuple[int, int]
+) -> tuple[ChartView | None, str]:
+    if status is None or not is_drawable(status.rule, doors.registry):
+        return None, no_trend_words(doors, incident)
+    try:
+        return await trend_chart(doors, incident, status, span), ""
+    except OpsWatchError as error:
+        return None, f"The trend cannot be drawn now: {shown(error.message, 500)}"
+
+
+def _facts(one: Incident, status: RuleStatus | None, now: datetime, zone: ZoneInfo) -> tuple[IncidentFact, ...]:
+    service = one.facts.service
+    facts = [IncidentFact("Rule", shown(one.rule))]
+    if service:
+        facts.append(IncidentFact("Service", shown(service), path=f"/services/{service}"))
+    facts += [IncidentFact(shown(name), shown(value)) for name, value in one.tags if name != "service"]
+    if value := value_words(status, one.value):
+        facts.append(IncidentFact("Value", value))
+    if limit := limit_of(status, one.severity):
+        facts.append(IncidentFact("Threshold", limit))
+    if one.snoozed_until is not None and one.snoozed_until > now and one.is_open:
+        facts.append(IncidentFact("Snoozed until", f"{one.snoozed_until.astimezone(zone):%Y-%m-%d %H:%M}"))
+    if one.assigned_to:
+        facts.append(IncidentFact("Assigned to", shown(one.assigned_to)))
+    labels = ", ".join(f"{name}={value}" for name, value in one.facts.labels if (name, value) not in one.tags)
+    if labels:
+        facts.append(IncidentFact("Labels", shown(labels, 600)))
+    if one.facts.runbook:
+        # Only what a browser opens as a page: a rule may say anything.
+        is_web = one.facts.runbook.lower().startswith(("https://", "http://"))
+        facts.append(IncidentFact("Runbook", shown(one.facts.runbook), address=one.facts.runbook if is_web else ""))
+    if status is not None and status.rule.version != one.rule_version:
+        facts.append(IncidentFact("Rule since then", "changed: thresholds shown are those of now"))
+    return tuple(facts)
