@@ -43,6 +43,7 @@ from dashboards.alert_views import (
     IncidentFact,
     IncidentView,
 )
+from dashboards.render import PageFrame
 from dashboards.shown_text import shown
 from dashboards.time_range import parse_range
 from dashboards.views import ChartView
@@ -183,7 +184,7 @@ async def _incident_page(request: web.Request, failed: Failed) -> web.Response:
         resolved=incident.resolved,
         acknowledged=incident.acknowledged,
         acknowledged_by=shown(incident.acknowledged_by),
-        facts=_facts(incident, status, frame.now, frame.zone),
+        facts=_facts(incident, _value_now(doors, incident, status), status, frame),
         chart=chart,
         no_chart=words,
         timeline=timeline_rows(timeline, status),
@@ -214,18 +215,29 @@ async def _chart(
         return None, f"The trend cannot be drawn now: {shown(error.message, 500)}"
 
 
-def _facts(one: Incident, status: RuleStatus | None, now: datetime, zone: ZoneInfo) -> tuple[IncidentFact, ...]:
+def _value_now(doors: Doors, one: Incident, status: RuleStatus | None) -> list[IncidentFact]:
+    """What was read last; an incident itself knows only the value of its last transition."""
+    alert = next((known.alert for known in doors.alerts.open_alerts() if known.alert.incident == one.id), None)
+    if alert is None or not one.is_open:
+        words = value_words(status, one.value)
+        return [IncidentFact("Last value", words)] if words else []
+    words = value_words(status, alert.value) or shown(alert.reason)
+    return [IncidentFact("Value now", words)] if words else []
+
+
+def _facts(
+    one: Incident, value: list[IncidentFact], status: RuleStatus | None, frame: PageFrame
+) -> tuple[IncidentFact, ...]:
     service = one.facts.service
     facts = [IncidentFact("Rule", shown(one.rule))]
     if service:
         facts.append(IncidentFact("Service", shown(service), path=f"/services/{service}"))
     facts += [IncidentFact(shown(name), shown(value)) for name, value in one.tags if name != "service"]
-    if value := value_words(status, one.value):
-        facts.append(IncidentFact("Value", value))
+    facts += value
     if limit := limit_of(status, one.severity):
         facts.append(IncidentFact("Threshold", limit))
-    if one.snoozed_until is not None and one.snoozed_until > now and one.is_open:
-        facts.append(IncidentFact("Snoozed until", f"{one.snoozed_until.astimezone(zone):%Y-%m-%d %H:%M}"))
+    if one.snoozed_until is not None and one.snoozed_until > frame.now and one.is_open:
+        facts.append(IncidentFact("Snoozed until", f"{one.snoozed_until.astimezone(frame.zone):%Y-%m-%d %H:%M}"))
     if one.assigned_to:
         facts.append(IncidentFact("Assigned to", shown(one.assigned_to)))
     labels = ", ".join(f"{name}={value}" for name, value in one.facts.labels if (name, value) not in one.tags)

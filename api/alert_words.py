@@ -126,7 +126,7 @@ def history_row(one: Incident, now: datetime) -> HistoryRow:
 
 def mark_of(one: Incident) -> MarkView:
     """An incident as a span in charts."""
-    return MarkView(one.id, summary_of(one), one.worst.word, one.opened, one.resolved)
+    return MarkView(one.id, shown(one.rule), summary_of(one), one.worst.word, one.opened, one.resolved)
 
 
 def summary_of(one: Incident) -> str:
@@ -172,8 +172,6 @@ def _timeline_row(entry: TimelineEntry, status: RuleStatus | None) -> TimelineRo
     words = shown_lines(entry.words)
     if entry.kind is EntryKind.TRANSITION and entry.what in set(Kind):
         what = _WHAT[Kind(entry.what)]
-        if entry.what in {Kind.RAISED, Kind.LOWERED} and entry.severity is not None:
-            what += f" to {entry.severity.word}"
     elif entry.kind is EntryKind.ACTION:
         what = _DONE.get(entry.what, what)
     elif entry.kind is EntryKind.DECISION:
@@ -242,7 +240,7 @@ def _limit(rule: Rule, threshold: Threshold, unit: str) -> str:
     words = limit_words(threshold, unit)
     if _is_state(rule) and threshold.limit in State.__members__.values():
         state = State(int(threshold.limit))
-        return state.word if state is State.DOWN else f"{state.word} or worse"
+        return f"when {state.word}" if state is State.DOWN else f"when {state.word} or worse"
     return words
 
 

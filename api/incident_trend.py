@@ -13,6 +13,7 @@ from alerting.rule_status import RuleStatus
 from alerting.rule_words import reads
 from alerting.rules import Forecast, Rule
 from alerting.value_trend import is_drawable, trend_queries, trend_step, trend_values
+from api.alert_words import mark_of
 from api.doors import Doors
 from api.errors import json_response
 from api.incidents import number_of
@@ -23,7 +24,7 @@ from dashboards.charts import chart_row
 from dashboards.panels import Unit
 from dashboards.shown_text import shown
 from dashboards.time_range import step_for
-from dashboards.views import ChartView, LineView, MarkView
+from dashboards.views import ChartView, LineView
 from telemetry.errors import Conflict, InvalidRequest
 from telemetry.series import Series, SeriesQuery, SeriesResult, SeriesSamples
 from telemetry.times import (
@@ -92,7 +93,7 @@ async def trend_chart(doors: Doors, incident: Incident, status: RuleStatus, span
         step_ms=step // NANOSECONDS_PER_MILLISECOND,
         rows=(chart_row(FIELD, trend.values, unit),) if known else (),
         lines=chart_lines(rule),
-        marks=(MarkView(incident.id, shown(rule.name), incident.worst.word, incident.opened, incident.resolved),),
+        marks=(mark_of(incident),),
     )
 
 

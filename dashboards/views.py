@@ -80,10 +80,11 @@ class LineView:
 
 @dataclass(frozen=True, slots=True)
 class MarkView:
-    """A span in a chart, of an incident: `stop` None while it lasts."""
+    """A span in a chart, of an incident: `stop` None while it lasts. `label` is short, `title` says all of it."""
 
     number: int
     label: str
+    title: str
     level: str
     start: datetime
     stop: datetime | None

@@ -72,6 +72,7 @@ function drawMarks(plot, marks, [begin, end]) {
   const ratio = devicePixelRatio || 1;
   ctx.save();
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
   ctx.textBaseline = "top";
   let row = 0;
   for (const mark of marks) {
@@ -81,7 +82,7 @@ function drawMarks(plot, marks, [begin, end]) {
     const left = plot.valToPos(from, "x", true);
     const width = Math.max(plot.valToPos(to, "x", true) - left, 2 * ratio);
     ctx.fillStyle = color(LEVELS[mark.level] ?? "--unknown-fill");
-    ctx.globalAlpha = 0.14;
+    ctx.globalAlpha = 0.1;
     ctx.fillRect(left, bbox.top, width, bbox.height);
     ctx.globalAlpha = 0.9;
     if (mark.from / 1000 >= begin) ctx.fillRect(left, bbox.top, ratio, bbox.height);
