@@ -22,6 +22,7 @@ from telemetry.series import (
 MOST_WINDOWS = 500
 # Of these a window twice as long is twice as much.
 _GATHERED = frozenset({Function.SUM, Function.COUNT, Function.INCREASE})
+_OVER_TIME = _GATHERED | {Function.RATE}
 
 
 def is_drawable(rule: Rule, registry: Registry) -> bool:
@@ -40,6 +41,13 @@ def trend_step(rule: Rule, length: int, finest: int) -> int:
         return finest
     longest = max(windows)
     return longest * max(1, -(-length // (longest * MOST_WINDOWS)))
+
+
+def ends_at(rule: Rule, stop: int, step: int, now: int) -> int:
+    """Where the drawing ends, in ns: of what a window gathers, one that is not over yet says too little."""
+    if isinstance(rule.expression, Forecast) or all(one.function not in _OVER_TIME for one in rule.selections):
+        return stop
+    return min(stop, now - now % step)
 
 
 def trend_queries(rule: Rule, tags: Tags, start: int, stop: int, step: int) -> tuple[SeriesQuery, ...]:
@@ -68,7 +76,7 @@ def trend_values(rule: Rule, results: Sequence[SeriesResult]) -> list[float | No
             return _numbers(results[0])
         case Ratio() as ratio:
             pairs = zip(_scaled(ratio.part, results[0]), _scaled(ratio.whole, results[1]), strict=True)
-            counts = ratio.part.function in _GATHERED | {Function.RATE}
+            counts = ratio.part.function in _OVER_TIME
             return [_ratio(ratio, 0.0 if part is None and counts else part, whole) for part, whole in pairs]
         case Change() as change:
             pairs = zip(_scaled(change.of, results[0]), _scaled(change.of, results[1]), strict=True)

@@ -12,7 +12,7 @@ from alerting.ledger import Incident
 from alerting.rule_status import RuleStatus
 from alerting.rule_words import reads
 from alerting.rules import Forecast, Rule
-from alerting.value_trend import is_drawable, trend_queries, trend_step, trend_values
+from alerting.value_trend import ends_at, is_drawable, trend_queries, trend_step, trend_values
 from api.alert_words import mark_of
 from api.doors import Doors
 from api.errors import json_response
@@ -30,6 +30,7 @@ from telemetry.series import Series, SeriesQuery, SeriesResult, SeriesSamples
 from telemetry.times import (
     NANOSECONDS_PER_MILLISECOND,
     duration_nanoseconds,
+    from_datetime,
     parse_duration,
     parse_instant,
 )
@@ -70,6 +71,7 @@ async def show_trend(request: web.Request) -> web.StreamResponse:
 async def read_trend(doors: Doors, incident: Incident, rule: Rule, span: tuple[int, int], step: int) -> Trend:
     """Ask the store for it. Raises InvalidQuery, QueryTooLarge, QueryTimedOut, StoreUnavailable."""
     start, stop = span
+    stop = max(min(start + step, stop), ends_at(rule, stop, step, from_datetime(doors.clock.now())))
     queries = trend_queries(rule, incident.tags, start, stop, step)
     results = [await doors.reader.read(query) for query in queries]
     return Trend(rule, queries[0], tuple(trend_values(rule, results)))

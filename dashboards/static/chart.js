@@ -287,7 +287,8 @@ export class Chart {
   heights(low, high) {
     const levels = this.lines.map((line) => line.value);
     const top = Math.max(high, ...levels);
-    return [Math.min(0, low, ...levels) * 1.08, this.maximum ?? (top > 0 ? top * 1.1 : 1)];
+    const room = this.element.dataset.marks?.length > 2 ? 1.25 : 1.08; // the names of marks stand above the lines
+    return [Math.min(0, low, ...levels) * 1.08, this.maximum ?? (top > 0 ? top * room : 1)];
   }
 
   zoom(plot) {

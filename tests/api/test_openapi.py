@@ -54,6 +54,9 @@ ANSWERS = {
     "/api/v1/series#windows": "/api/v1/series?measurement=probe&every=5m&fn=mean&fn=count",
     "/api/v1/reports/{name}": "/api/v1/reports/trend",
     "/api/v1/tokens": "/api/v1/tokens",
+    "/api/v1/alerts": "/api/v1/alerts",
+    "/api/v1/incidents": "/api/v1/incidents",
+    "/api/v1/rules": "/api/v1/rules",
 }
 
 
