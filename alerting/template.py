@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeGuard
 
 from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes, pass_context
 from jinja2.runtime import Context, Undefined
@@ -21,6 +22,7 @@ from telemetry.conditions import near_miss
 
 MAX_TEMPLATE = 1_000  # characters
 MAX_RESULT = 500
+MAX_DEPTH = 20  # of a template's tree; what Jinja2 and Python do with a deep one takes seconds, or fails
 _NAMES = ("rule", "severity", "value", "unit", "reason", "tags", "labels")
 _MAPS = frozenset({"tags", "labels"})
 _ALLOWED = (
@@ -28,6 +30,11 @@ _ALLOWED = (
     nodes.Getitem, nodes.CondExpr, nodes.If, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Add,
     nodes.Sub, nodes.Div, nodes.Neg, nodes.Pos, nodes.Concat,
 )  # fmt: skip
+# Whatever a template may trip over at the moment. SyntaxError is Python's, of the code that Jinja2 makes.
+_FAILURES = (
+    *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
+    *(RecursionError, MemoryError, SyntaxError, NameError),
+)
 _BINARY_PREFIXES = ("", "k", "M", "G", "T", "P")
 
 
@@ -76,23 +83,43 @@ def check(template: str) -> str | None:
         return f"the template cannot be read: {error.message}"
     except (ValueError, OverflowError, RecursionError, MemoryError):
         return "the template cannot be read: a number or a nesting in it is too large"
-    for node in tree.find_all(nodes.Node):
-        wrong = _wrong(node)
-        if wrong:
-            return wrong
+    return _wrong_tree(tree) or _failure(template)
+
+
+def _wrong_tree(tree: nodes.Template) -> str | None:
+    level: list[nodes.Node] = [tree]
+    for _ in range(MAX_DEPTH):
+        for node in level:
+            wrong = _wrong(node)
+            if wrong:
+                return wrong
+        level = [child for node in level for child in node.iter_child_nodes()]
+        if not level:
+            return None
+    return f"the template is nested more than {MAX_DEPTH} deep: write it simpler"
+
+
+def _failure(template: str) -> str | None:
     sample = SummaryContext("rule", "warning", 1.5, "percent", "reason", {}, {})
     try:
         _rendered(template, sample, "text")
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+    except _FAILURES as error:
         return f"the template fails: {error}"
     return None
+
+
+def tags_of(template: str) -> frozenset[str]:
+    """The tags that a good template names."""
+    tree = _ENVIRONMENT.parse(template)
+    plain = {one.attr for one in tree.find_all(nodes.Getattr) if _is_tags(one.node)}
+    return frozenset(plain | {str(one.arg.as_const()) for one in tree.find_all(nodes.Getitem) if _is_tags(one.node)})
 
 
 def render(template: str, context: SummaryContext) -> str:
     """The text of a template on one line; one that fails is replaced by words that say so."""
     try:
         text = _rendered(template, context)
-    except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+    except _FAILURES as error:
         text = f"{context.rule}: its summary failed ({type(error).__name__})"
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= MAX_RESULT else text[: MAX_RESULT - 1] + "…"
@@ -159,6 +186,11 @@ def _wrong(node: nodes.Node) -> str | None:
         return f"a template cannot hold {_word(node)}: it prints names and chooses between texts, nothing else"
     if isinstance(node, nodes.Name) and node.name not in _NAMES:
         return f"a template knows no {node.name!r}{near_miss(node.name, _NAMES)}"
+    if isinstance(node, nodes.Const) and isinstance(node.value, float) and not math.isfinite(node.value):
+        return "a number in the template is too large"
+    bare = next((one for one in node.iter_child_nodes() if _is_map(one)), None)
+    if bare is not None and not isinstance(node, nodes.Getattr | nodes.Getitem):
+        return f"{bare.name} cannot be printed or compared as a whole: write {bare.name}.NAME"
     if isinstance(node, nodes.Filter) and node.name not in _ENVIRONMENT.filters:
         return f"a template knows no filter {node.name!r}{near_miss(node.name, list(_ENVIRONMENT.filters))}"
     return _wrong_owner(node) if isinstance(node, nodes.Getattr | nodes.Getitem) else None
@@ -170,9 +202,17 @@ def _wrong_owner(node: nodes.Getattr | nodes.Getitem) -> str | None:
         return None  # that is told of the name
     if not isinstance(owner, nodes.Name) or owner.name not in _MAPS:
         return "only tags and labels hold something: write tags.NAME or labels.NAME"
-    if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
+    if isinstance(node, nodes.Getitem) and not (isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str)):
         return "what stands in brackets is a name in quotes, as tags['host']"
     return None
+
+
+def _is_map(node: nodes.Node) -> TypeGuard[nodes.Name]:
+    return isinstance(node, nodes.Name) and node.name in _MAPS
+
+
+def _is_tags(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "tags"
 
 
 def _word(node: nodes.Node) -> str:
@@ -205,8 +245,14 @@ def _default(value: object, other: object = "") -> object:
     return other if isinstance(value, Undefined) or value in {None, ""} else value
 
 
+def _finished(printed: object) -> object:
+    if printed is None:
+        return "no value"
+    return f"{printed:.6g}" if isinstance(printed, float) else printed
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(autoescape=False)
+    made = ImmutableSandboxedEnvironment(autoescape=False, finalize=_finished)
     made.globals.clear()
     made.tests.clear()
     made.filters.clear()

@@ -12,15 +12,17 @@ from aiohttp import web
 
 from alerting.ledger import Action, Incident
 from alerting.rule_status import RuleStatus
-from alerting.value_trend import is_drawable
+from alerting.rule_words import reads
+from alerting.rules import SOURCE_BLIND
 from api.access import Role
 from api.alert_models import ActionRequest
 from api.alert_words import (
     alert_groups,
-    calm_words,
     history_row,
+    lead_words,
     limit_of,
     rule_row,
+    rule_troubles,
     rules_words,
     state_words,
     summary_of,
@@ -30,7 +32,7 @@ from api.alert_words import (
 from api.bodies import read_form
 from api.doors import Doors
 from api.errors import status_of
-from api.incident_trend import natural_range, no_trend_words, rule_of, trend_chart
+from api.incident_chart import incident_chart, natural_range, rule_of
 from api.incidents import done, incident_query, number_of
 from api.keys import DOORS, IDENTITY
 from api.pages import RENDERER, frame_of, html_response
@@ -44,9 +46,9 @@ from dashboards.alert_views import (
     IncidentView,
 )
 from dashboards.render import PageFrame
-from dashboards.shown_text import shown
 from dashboards.time_range import parse_range
 from dashboards.views import ChartView
+from dashboards.visible_text import visible
 from telemetry.errors import Conflict, InvalidRequest, OpsWatchError
 
 _FILTERS = ("status", "severity", "rule", "service", "start", "stop")
@@ -81,16 +83,17 @@ async def show_alerts(request: web.Request) -> web.StreamResponse:
     now = doors.clock.now()
     standing = doors.rules.standing()
     by_name = {one.rule.name: one for one in standing.rules}
-    troubles = await _own_troubles(doors)
+    troubles = [*await _own_troubles(doors), *rule_troubles(standing)]
     history, status = None, 200
     try:
         history = await _history(request, now)
     except OpsWatchError as error:
-        troubles.append(f"The history cannot be shown: {shown(error.message, 500)}")
+        troubles.append(f"The history cannot be shown: {visible(error.message, 500)}")
         status = status_of(error) if isinstance(error, InvalidRequest) else 200
     view = AlertsView(
         groups=alert_groups(doors.alerts.open_alerts(), by_name, now),
-        calm=calm_words(standing),
+        lead=lead_words(standing),
+        unacknowledged=doors.alerts.counts().unacknowledged,
         rules_words=rules_words(standing),
         rules=tuple(rule_row(one) for one in standing.rules),
         filters=_filters(request, doors, tuple(by_name)),
@@ -106,7 +109,7 @@ async def show_incident(request: web.Request) -> web.StreamResponse:
     return await _incident_page(request, _NOTHING_FAILED)
 
 
-def acting_on_page(action: Action) -> Handler:
+def acting(action: Action) -> Handler:
     """The handler of `POST /incidents/{id}/ACTION`: does it, and leads back to the page of the incident."""
 
     async def act(request: web.Request) -> web.StreamResponse:
@@ -118,13 +121,13 @@ def acting_on_page(action: Action) -> Handler:
         location = f"{request.app[DOORS].settings.base_path}/incidents/{number_of(request)}"
         return web.Response(status=303, headers={"Location": location})
 
-    act.__name__ = f"{action.name.lower()}_incident"  # what the OpenAPI document calls it
+    act.__name__ = f"{action.name.lower()}_on_page"  # what the OpenAPI document calls it
     return act
 
 
 async def _own_troubles(doors: Doors) -> list[str]:
     own = await doors.own_health()
-    return [shown(own.alerting_trouble, 500)] if own.alerting_trouble else []
+    return [visible(own.alerting_trouble, 500)] if own.alerting_trouble else []
 
 
 async def _history(request: web.Request, now: datetime) -> HistoryView:
@@ -143,9 +146,9 @@ async def _history(request: web.Request, now: datetime) -> HistoryView:
 
 
 def _filters(request: web.Request, doors: Doors, rules: tuple[str, ...]) -> FilterView:
-    chosen = {name: shown(request.query.get(name, ""), 200) for name in _FILTERS}
-    services = tuple(shown(one.name) for one in doors.services.services())
-    return FilterView(**chosen, rules=tuple(map(shown, rules)), services=services)
+    chosen = {name: visible(request.query.get(name, ""), 200) for name in _FILTERS}
+    services = tuple(visible(one.name) for one in doors.services.services())
+    return FilterView(**chosen, rules=tuple(map(visible, rules)), services=services)
 
 
 def _wanted(form: Mapping[str, str], zone: ZoneInfo) -> ActionRequest:
@@ -170,10 +173,12 @@ async def _incident_page(request: web.Request, failed: Failed) -> web.Response:
     doors, frame = request.app[DOORS], frame_of(request)
     incident, timeline = await doors.incidents.show(number_of(request))
     status = rule_of(doors, incident)
-    default = natural_range(incident, doors)
+    default = natural_range(incident, status, doors)
     given = request.query if request.method in {"GET", "HEAD"} else {}
     span = parse_range(given.get("start") or default[0], given.get("stop") or default[1], "1h", frame.now)
-    chart, words = await _chart(doors, incident, status, (span.start, span.stop))
+    chart, words = None, "Its rule is not in force any more, so what it would read is not known."
+    if status is not None:
+        chart, words = await _chart(doors, incident, status, (span.start, span.stop))
     view = IncidentView(
         number=incident.id,
         summary=summary_of(incident),
@@ -183,9 +188,10 @@ async def _incident_page(request: web.Request, failed: Failed) -> web.Response:
         opened=incident.opened,
         resolved=incident.resolved,
         acknowledged=incident.acknowledged,
-        acknowledged_by=shown(incident.acknowledged_by),
+        acknowledged_by=visible(incident.acknowledged_by),
         facts=_facts(incident, _value_now(doors, incident, status), status, frame),
         chart=chart,
+        reads="" if status is None else visible(reads(status.rule), 600),
         no_chart=words,
         timeline=timeline_rows(timeline, status),
         actions=ActionsView(
@@ -198,21 +204,21 @@ async def _incident_page(request: web.Request, failed: Failed) -> web.Response:
             failed=failed.action,
         ),
         range=span,
-        troubles=(f"That was not done: {shown(failed.words, 500)}.",) if failed.words else (),
+        troubles=(f"That was not done: {visible(failed.words, 500)}.",) if failed.words else (),
         now=frame.now,
     )
     return html_response(RENDERER.incident(view, frame), failed.status)
 
 
 async def _chart(
-    doors: Doors, incident: Incident, status: RuleStatus | None, span: tuple[int, int]
+    doors: Doors, incident: Incident, status: RuleStatus, span: tuple[int, int]
 ) -> tuple[ChartView | None, str]:
-    if status is None or not is_drawable(status.rule, doors.registry):
-        return None, no_trend_words(doors, incident)
+    if status.rule.name == SOURCE_BLIND:
+        return None, "This rule of OpsWatch itself reads no series: there is nothing to draw."
     try:
-        return await trend_chart(doors, incident, status, span), ""
+        return await incident_chart(doors, incident, status, span), ""
     except OpsWatchError as error:
-        return None, f"The trend cannot be drawn now: {shown(error.message, 500)}"
+        return None, f"What the rule read cannot be drawn at the moment: {visible(error.message, 500)}"
 
 
 def _value_now(doors: Doors, one: Incident, status: RuleStatus | None) -> list[IncidentFact]:
@@ -221,7 +227,7 @@ def _value_now(doors: Doors, one: Incident, status: RuleStatus | None) -> list[I
     if alert is None or not one.is_open:
         words = value_words(status, one.value)
         return [IncidentFact("Last value", words)] if words else []
-    words = value_words(status, alert.value) or shown(alert.reason)
+    words = value_words(status, alert.value) or visible(alert.reason)
     return [IncidentFact("Value now", words)] if words else []
 
 
@@ -229,24 +235,24 @@ def _facts(
     one: Incident, value: list[IncidentFact], status: RuleStatus | None, frame: PageFrame
 ) -> tuple[IncidentFact, ...]:
     service = one.facts.service
-    facts = [IncidentFact("Rule", shown(one.rule))]
+    facts = [IncidentFact("Rule", visible(one.rule))]
     if service:
-        facts.append(IncidentFact("Service", shown(service), path=f"/services/{service}"))
-    facts += [IncidentFact(shown(name), shown(value)) for name, value in one.tags if name != "service"]
+        facts.append(IncidentFact("Service", visible(service), path=f"/services/{service}"))
+    facts += [IncidentFact(visible(name), visible(value)) for name, value in one.tags if name != "service"]
     facts += value
     if limit := limit_of(status, one.severity):
         facts.append(IncidentFact("Threshold", limit))
     if one.snoozed_until is not None and one.snoozed_until > frame.now and one.is_open:
         facts.append(IncidentFact("Snoozed until", f"{one.snoozed_until.astimezone(frame.zone):%Y-%m-%d %H:%M}"))
     if one.assigned_to:
-        facts.append(IncidentFact("Assigned to", shown(one.assigned_to)))
+        facts.append(IncidentFact("Assigned to", visible(one.assigned_to)))
     labels = ", ".join(f"{name}={value}" for name, value in one.facts.labels if (name, value) not in one.tags)
     if labels:
-        facts.append(IncidentFact("Labels", shown(labels, 600)))
+        facts.append(IncidentFact("Labels", visible(labels, 600)))
     if one.facts.runbook:
         # Only what a browser opens as a page: a rule may say anything.
         is_web = one.facts.runbook.lower().startswith(("https://", "http://"))
-        facts.append(IncidentFact("Runbook", shown(one.facts.runbook), address=one.facts.runbook if is_web else ""))
+        facts.append(IncidentFact("Runbook", visible(one.facts.runbook), address=one.facts.runbook if is_web else ""))
     if status is not None and status.rule.version != one.rule_version:
         facts.append(IncidentFact("Rule since then", "changed: thresholds shown are those of now"))
     return tuple(facts)

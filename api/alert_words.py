@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from alerting.ledger import EntryKind, FiringCounts, Incident, OpenAlert, TimelineEntry
-from alerting.machine import Alert, Kind, Phase, Status
+from alerting.ledger import EntryKind, Incident, OpenAlert, TimelineEntry
+from alerting.machine import Alert, Phase, Status
 from alerting.rule_status import RulesStanding, RuleStatus
 from alerting.rule_words import limit_words, reads
 from alerting.rules import SOURCE_BLIND, Rule, Severity, Threshold, Value
@@ -14,40 +15,38 @@ from alerting.template import with_unit
 from dashboards.alert_views import (
     AlertGroup,
     AlertRow,
-    FiringView,
     HistoryRow,
     RuleRow,
     TimelineRow,
 )
-from dashboards.shown_text import shown, shown_lines
 from dashboards.units import format_seconds
-from dashboards.views import MarkView
+from dashboards.visible_text import visible, visible_lines
 from telemetry.health import State
 from telemetry.points import Tags
 from telemetry.times import NANOSECONDS_PER_SECOND, format_duration, to_datetime
 
 MOST_ROWS = 200  # of each group; the API has all of them
+_MOST_NAMED = 5
 _STATE = ("probe", "state")
-_WHAT = {
-    Kind.OPENED: "Opened",
-    Kind.RAISED: "Raised",
-    Kind.LOWERED: "Lowered",
-    Kind.FLAPPING: "Flapping",
-    Kind.STEADY: "Steady again",
-    Kind.RESOLVED: "Resolved",
-    Kind.PENDING: "Pending",
-    Kind.DROPPED: "Not pending any more",
-    Kind.RECOVERING: "Recovering",
-    Kind.RELAPSED: "Breached again",
-    Kind.UNKNOWN: "Nothing known",
-    Kind.KNOWN: "Known again",
+_TITLES = {
+    "opened": "fires",
+    "raised": "is worse",
+    "lowered": "is less bad",
+    "flapping": "is flapping: it opens and closes again and again",
+    "steady": "is not flapping any more",
+    "resolved": "is over",
+    "pending": "is beyond the threshold, and pending",
+    "dropped": "is back before it fired",
+    "recovering": "is clear, and recovering",
+    "relapsed": "is beyond the threshold again",
+    "unknown": "its value is not known",
+    "known": "its value is known again",
+    "ack": "acknowledged",
+    "snooze": "snoozed",
+    "note": "note",
+    "assign": "assigned",
+    "close": "closed",
 }
-_DONE = {"ack": "Acknowledged", "snooze": "Snoozed", "note": "Note", "assign": "Assigned", "close": "Closed"}
-
-
-def firing_view(counts: FiringCounts) -> FiringView:
-    """What every page's head shows."""
-    return FiringView(counts.critical, counts.warning, counts.unacknowledged)
 
 
 def alert_groups(alerts: Sequence[OpenAlert], rules: Mapping[str, RuleStatus], now: datetime) -> tuple[AlertGroup, ...]:
@@ -56,11 +55,18 @@ def alert_groups(alerts: Sequence[OpenAlert], rules: Mapping[str, RuleStatus], n
     for one in alerts:
         name = "firing" if one.alert.severity is not None else one.alert.status.value
         parts.setdefault(name, []).append(one)
-    titles = {"firing": "Firing", "unknown": "Not known", "pending": "Pending"}
+    titles = {
+        "firing": ("Firing", ""),
+        "unknown": (
+            "Not known",
+            "Their values are missing: until those are there again they neither fire nor end.",
+        ),
+        "pending": ("Pending", "Beyond their threshold, and not for long enough yet."),
+    }
     return tuple(
         AlertGroup(
             name,
-            titles[name],
+            *titles[name],
             tuple(_alert_row(one, rules.get(one.alert.rule), now) for one in parts[name][:MOST_ROWS]),
             max(0, len(parts[name]) - MOST_ROWS),
         )
@@ -69,20 +75,33 @@ def alert_groups(alerts: Sequence[OpenAlert], rules: Mapping[str, RuleStatus], n
     )
 
 
-def calm_words(standing: RulesStanding) -> str:
-    """What is said where nothing fires."""
-    count = len(standing.rules)
-    rules = "1 rule is" if count == 1 else f"{count:,} rules are"
+def lead_words(standing: RulesStanding) -> str:
+    """What is evaluated."""
     if not standing.enabled:
-        return "Nothing fires, because no rule is evaluated here: ALERTING_ENABLED is false."
-    if all(one.last_evaluated is None for one in standing.rules):
-        return f"Nothing fires yet. {rules} going to be evaluated every {format_duration(standing.interval)}."
-    return f"Nothing fires. {rules} evaluated every {format_duration(standing.interval)}."
+        return "No rule is evaluated here: ALERTING_ENABLED is false. What is known of incidents is below."
+    count = sum(one.rule.name != SOURCE_BLIND for one in standing.rules)
+    rules = "1 rule is" if count == 1 else f"{count:,} rules are"
+    told = "Nobody is sent anything yet: receivers come with a later version."
+    return f"{rules} evaluated every {format_duration(standing.interval)}. {told}"
+
+
+def rule_troubles(standing: RulesStanding) -> list[str]:
+    """Rules of which nothing can be said, those with the same reason together."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for one in standing.rules:
+        if one.trouble:
+            by_reason[one.trouble].append(one.rule.name)
+    return [f"Nothing can be said of {_some(names)}: {visible(reason, 500)}" for reason, names in by_reason.items()]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return visible(", ".join(names[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def rules_words(standing: RulesStanding) -> str:
     """Where the rules come from, and how they do."""
-    words = f"From {shown(standing.source)}, version {standing.version}."
+    words = f"From {visible(standing.source)}, version {standing.version}."
     if standing.enabled:
         words += f" The newest evaluation took {standing.took_ms:,.0f} ms."
     return words
@@ -92,16 +111,16 @@ def rule_row(one: RuleStatus) -> RuleRow:
     """A rule in force."""
     rule = one.rule
     return RuleRow(
-        name=shown(rule.name),
-        reads=shown(reads(rule)),
+        name=visible(rule.name),
+        reads=visible(reads(rule)),
         limits=tuple((severity.word, _limit(rule, threshold, one.unit)) for severity, threshold in rule.thresholds),
         holds=_length(rule.hold_for) if rule.hold_for else "at once",
         firing=one.firing,
         pending=one.pending,
         unknown=one.unknown,
         last=one.last_evaluated,
-        trouble=shown(one.trouble),
-        description=shown(rule.description, 1_000),
+        trouble=visible(one.trouble),
+        description=visible(rule.description, 1_000),
     )
 
 
@@ -109,29 +128,24 @@ def history_row(one: Incident, now: datetime) -> HistoryRow:
     """An incident in the history."""
     looked_after = ""
     if one.acknowledged is not None:
-        looked_after = f"{shown(one.acknowledged_by)}, after {format_seconds(_seconds(one.opened, one.acknowledged))}"
+        looked_after = f"{visible(one.acknowledged_by)}, after {format_seconds(_seconds(one.opened, one.acknowledged))}"
     return HistoryRow(
         number=one.id,
         severity=one.worst.word,
         is_open=one.is_open,
         summary=summary_of(one),
-        rule=shown(one.rule),
-        service=shown(one.facts.service),
+        rule=visible(one.rule),
+        service=visible(one.facts.service),
         opened=one.opened,
         lasted=format_seconds(_seconds(one.opened, one.resolved or now)),
-        ended=state_words(one) if one.is_open else shown(one.resolution) or "resolved",
+        ended=state_words(one) if one.is_open else visible(one.resolution) or "resolved",
         looked_after=looked_after,
     )
 
 
-def mark_of(one: Incident) -> MarkView:
-    """An incident as a span in charts."""
-    return MarkView(one.id, shown(one.rule), summary_of(one), one.worst.word, one.opened, one.resolved)
-
-
 def summary_of(one: Incident) -> str:
     """What an incident says of itself, whatever its rule's template made of it."""
-    return shown(one.facts.summary.strip(), 500) or _about(one.rule, one.tags)
+    return visible(one.facts.summary.strip(), 500) or _about(one.rule, one.tags)
 
 
 def state_words(one: Incident) -> str:
@@ -142,7 +156,7 @@ def state_words(one: Incident) -> str:
 
 def tags_words(tags: Tags) -> str:
     """`host web-1, path /`."""
-    return shown(", ".join(f"{name} {value}" for name, value in tags), 600)
+    return visible(", ".join(f"{name} {value}" for name, value in tags), 600)
 
 
 def value_words(status: RuleStatus | None, value: float | None) -> str:
@@ -163,29 +177,20 @@ def limit_of(status: RuleStatus | None, severity: Severity | None) -> str:
 
 
 def timeline_rows(timeline: Iterable[TimelineEntry], status: RuleStatus | None) -> tuple[TimelineRow, ...]:
-    """Everything that happened, the newest first."""
-    return tuple(_timeline_row(entry, status) for entry in reversed(tuple(timeline)))
+    """Everything that happened, oldest first."""
+    return tuple(_timeline_row(entry, status) for entry in timeline)
 
 
 def _timeline_row(entry: TimelineEntry, status: RuleStatus | None) -> TimelineRow:
-    what = shown(entry.what)
-    words = shown_lines(entry.words)
-    if entry.kind is EntryKind.TRANSITION and entry.what in set(Kind):
-        what = _WHAT[Kind(entry.what)]
-    elif entry.kind is EntryKind.ACTION:
-        what = _DONE.get(entry.what, what)
-    elif entry.kind is EntryKind.DECISION:
-        head, colon, rest = words.partition(": ")
-        what, words = (head.capitalize(), rest) if colon and head in {"told", "not told"} else ("Decided", words)
-    return TimelineRow(
-        at=entry.time,
-        kind=entry.kind.value,
-        what=what,
-        words=words,
-        author=shown(entry.author),
-        value=value_words(status, entry.value),
-        severity="" if entry.severity is None else entry.severity.word,
-    )
+    words = visible_lines(entry.words)
+    if entry.kind is EntryKind.DECISION:
+        title = "people are to be told" if entry.tell else "nobody is to be told"
+        return TimelineRow(entry.time, "decision", "", title, words, "")
+    title = _TITLES.get(entry.what, visible(entry.what))
+    if entry.kind is EntryKind.ACTION:
+        return TimelineRow(entry.time, "action", "", f"{title} by {visible(entry.author)}", words, "")
+    severity = entry.severity.word if entry.severity else ""
+    return TimelineRow(entry.time, "transition", severity, title, words, value_words(status, entry.value))
 
 
 def _alert_row(one: OpenAlert, status: RuleStatus | None, now: datetime) -> AlertRow:
@@ -198,16 +203,16 @@ def _alert_row(one: OpenAlert, status: RuleStatus | None, now: datetime) -> Aler
     return AlertRow(
         severity="" if severity is None else severity.word,
         status=words,
-        summary=shown(facts.summary.strip(), 500) or _about(alert.rule, alert.tags),
+        summary=visible(facts.summary.strip(), 500) or _about(alert.rule, alert.tags),
         about=tags_words(alert.tags),
-        rule=shown(alert.rule),
-        service=shown(one.facts.service),
+        rule=visible(alert.rule),
+        service=visible(one.facts.service),
         since=to_datetime(alert.since) if incident is None else incident.opened,
         value=value_words(status, alert.value),
         limit=limit_of(status, severity),
         note=_note(alert, incident, status, now),
         incident=alert.incident,
-        acknowledged_by="" if incident is None else shown(incident.acknowledged_by),
+        acknowledged_by="" if incident is None else visible(incident.acknowledged_by),
     )
 
 
@@ -223,17 +228,17 @@ def _note(alert: Alert, incident: Incident | None, status: RuleStatus | None, no
         held = max(alert.critical.held, alert.warning.held)
         notes.append(f"for {_length(held)} of {_length(status.rule.hold_for)}")
     if alert.value is None and alert.reason:
-        notes.append(shown(alert.reason))
+        notes.append(visible(alert.reason))
     if incident is not None and incident.snoozed_until is not None and incident.snoozed_until > now:
         notes.append(f"snoozed for {format_seconds(_seconds(now, incident.snoozed_until))}")
     if incident is not None and incident.assigned_to:
-        notes.append(f"assigned to {shown(incident.assigned_to)}")
+        notes.append(f"assigned to {visible(incident.assigned_to)}")
     return "; ".join(notes)
 
 
 def _about(rule: str, tags: Tags) -> str:
     of = f" on {tags_words(tags)}" if tags else ""
-    return shown(f"{rule}{of}", 600)
+    return visible(f"{rule}{of}", 600)
 
 
 def _limit(rule: Rule, threshold: Threshold, unit: str) -> str:

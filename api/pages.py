@@ -8,23 +8,19 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from alerting.ledger import IncidentQuery
-from api.alert_words import firing_view, mark_of
 from api.doors import DiskHealth, Doors, LostPeriod, OwnHealth, RollupHealth
 from api.errors import status_of
+from api.incident_marks import incident_marks
 from api.keys import DOORS, IDENTITY
 from dashboards.boards import BoardContext, build_page
 from dashboards.render import PageFrame, Renderer
-from dashboards.time_range import TimeRange, parse_range
+from dashboards.time_range import parse_range
 from dashboards.units import format_seconds, format_value
-from dashboards.views import Fact, MarkView
+from dashboards.views import Fact
 from telemetry.errors import NotFound, OpsWatchError, Unauthenticated
-from telemetry.times import to_datetime
 
 RENDERER = Renderer()
 _TOO_MANY_MISSED = 12  # windows
-_MARKED = frozenset({"service", "host"})  # pages whose charts show incidents
-_MOST_READ, _MOST_MARKS = 1_000, 40
 
 
 async def show_overview(request: web.Request) -> web.StreamResponse:
@@ -73,7 +69,7 @@ async def _page(request: web.Request, name: str, subject: str = "") -> web.Respo
     now = doors.clock.now().replace(microsecond=0)
     own = await doors.own_health()
     shown = parse_range(request.query.get("start"), request.query.get("stop"), dashboard.range, now)
-    marks, troubles = await _marks(doors, name, subject, shown)
+    marks, unmarked = await incident_marks(doors, shown, name, subject)
     context = BoardContext(
         reader=doors.reader,
         registry=doors.registry,
@@ -87,29 +83,12 @@ async def _page(request: web.Request, name: str, subject: str = "") -> web.Respo
         first_sample_due=own.first_sample_due,
         subject=subject,
         quarantine=doors.quarantine.list,
-        marks=marks,
+        marks=lambda measurement: tuple(marks.get(measurement, ())),
     )
     page = await build_page(dashboard, context)
     # Before anything else a page shows: what it cannot show.
-    page = replace(page, troubles=(*(_lost_words(one) for one in own.lost), *troubles, *page.troubles))
+    page = replace(page, troubles=(*(_lost_words(one) for one in own.lost), *unmarked, *page.troubles))
     return html_response(RENDERER.page(page, frame_of(request)))
-
-
-async def _marks(
-    doors: Doors, page: str, subject: str, shown: TimeRange
-) -> tuple[tuple[MarkView, ...], tuple[str, ...]]:
-    """The incidents of the service or host that a page is about, in its range; and why they are not known."""
-    if page not in _MARKED:
-        return (), ()
-    start, stop = to_datetime(shown.start), to_datetime(shown.stop)
-    try:
-        found = await doors.incidents.list(IncidentQuery(_MOST_READ, service=subject, start=start, stop=stop))
-    except OpsWatchError as error:
-        return (), (f"Incidents are not known now: {error.message}",)
-    some = found.incidents
-    if page == "host":
-        some = tuple(one for one in some if ("host", doors.settings.host) in one.tags)
-    return tuple(mark_of(one) for one in reversed(some[:_MOST_MARKS])), ()
 
 
 def frame_of(request: web.Request) -> PageFrame:
@@ -123,7 +102,8 @@ def frame_of(request: web.Request) -> PageFrame:
         user=identity.name if identity else "",
         refresh_seconds=doors.settings.refresh_interval.total_seconds(),
         version=doors.settings.version,
-        firing=firing_view(doors.alerts.counts()),
+        critical=doors.alerts.counts().critical if identity else 0,
+        warning=doors.alerts.counts().warning if identity else 0,
     )
 
 

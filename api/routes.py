@@ -9,7 +9,6 @@ from api import (
     backup,
     export,
     health,
-    incident_trend,
     incidents,
     openapi,
     pages,
@@ -85,12 +84,7 @@ _INCIDENT_PAGES = (
     Parameter("limit", "how many; 100 when not given, at most 1,000"),
     Parameter("cursor", "next_cursor of the page before"),
 )
-_HISTORY = (*_INCIDENTS, _INCIDENT_PAGES[1])
-_TREND = (
-    Parameter("start", "as of series; some time before the incident when not given"),
-    Parameter("stop", "as start, not included; some time after it, or now, when not given"),
-    Parameter("every", "one value per window of this length; what suits the rule when not given"),
-)
+_AROUND = (Parameter("start", "as for /api/v1/series"), Parameter("stop", "as start, not included"))
 _DRY_RUN = Parameter("dry_run", "true: only say what would start, stop and change")
 
 _PERIOD = (
@@ -203,15 +197,6 @@ ROUTE_TABLE: tuple[Route, ...] = (
         IncidentDetailAnswer,
         (_INCIDENT,),
     ),
-    Route(
-        "GET",
-        "/api/v1/incidents/{id}/trend",
-        incident_trend.show_trend,
-        _VIEWER,
-        "What its rule read around it: one series, the field value, in windows",
-        SeriesAnswer,
-        (_INCIDENT, *_TREND),
-    ),
     *(
         Route(
             "POST",
@@ -230,6 +215,15 @@ ROUTE_TABLE: tuple[Route, ...] = (
             (Action.ASSIGN, "Say who looks after it; empty: nobody"),
             (Action.CLOSE, "End it, whatever its values are; if they breach, another one begins"),
         )
+    ),
+    Route(
+        "GET",
+        "/api/v1/incidents/{id}/evaluations",
+        incidents.show_evaluations,
+        _VIEWER,
+        "What its rule read, at each evaluation, from the samples that are stored",
+        SeriesAnswer,
+        (_INCIDENT, *_AROUND),
     ),
     Route("GET", "/api/v1/rules", alerts.list_rules, _VIEWER, "The rules in force, and what they find", RulesAnswer),
     Route(
@@ -320,10 +314,15 @@ ROUTE_TABLE: tuple[Route, ...] = (
         status=204,
     ),
     Route("GET", "/", pages.show_overview, _VIEWER, "The overview", is_page=True),
-    Route("GET", "/host", pages.show_host, _VIEWER, "This host", is_page=True),
-    Route("GET", "/services/{name}", pages.show_service, _VIEWER, "One service", None, (_NAME,), is_page=True),
     Route(
-        "GET", "/alerts", alert_pages.show_alerts, _VIEWER, "What fires, and what fired", None, _HISTORY, is_page=True
+        "GET",
+        "/alerts",
+        alert_pages.show_alerts,
+        _VIEWER,
+        "What fires, and what fired",
+        None,
+        (*_INCIDENTS, _INCIDENT_PAGES[1]),
+        is_page=True,
     ),
     Route(
         "GET",
@@ -332,29 +331,25 @@ ROUTE_TABLE: tuple[Route, ...] = (
         _VIEWER,
         "One incident",
         None,
-        (_INCIDENT, *_TREND[:2]),
+        (_INCIDENT, *_AROUND),
         is_page=True,
     ),
     *(
         Route(
             "POST",
             f"/incidents/{{id}}/{action.value}",
-            alert_pages.acting_on_page(action),
+            alert_pages.acting(action),
             _OPERATOR,
-            f"{words}, by a form",
+            "What somebody does, on the page",
             None,
             (_INCIDENT,),
             is_page=True,
             status=303,
         )
-        for action, words in (
-            (Action.ACKNOWLEDGE, "Acknowledge an incident"),
-            (Action.SNOOZE, "Snooze an incident"),
-            (Action.NOTE, "Write a note"),
-            (Action.ASSIGN, "Assign an incident"),
-            (Action.CLOSE, "Close an incident"),
-        )
+        for action in Action
     ),
+    Route("GET", "/host", pages.show_host, _VIEWER, "This host", is_page=True),
+    Route("GET", "/services/{name}", pages.show_service, _VIEWER, "One service", None, (_NAME,), is_page=True),
     Route("GET", "/reports", reports.show_reports, _VIEWER, "All reports", is_page=True),
     Route(
         "GET",

@@ -1,6 +1,6 @@
 """What the pages of alerts and incidents are given: words and numbers ready to be shown. Pure.
 
-Every text in them went through `dashboards.shown_text`, for rules, tags and comments come from anywhere.
+Every text in them went through `dashboards.visible_text`, for rules, tags and comments come from anywhere.
 """
 
 from __future__ import annotations
@@ -10,26 +10,6 @@ from datetime import datetime
 
 from dashboards.time_range import TimeRange
 from dashboards.views import ChartView
-
-
-@dataclass(frozen=True, slots=True)
-class FiringView:
-    """How many incidents are open, by severity, and how many of all nobody has acknowledged."""
-
-    critical: int = 0
-    warning: int = 0
-    unacknowledged: int = 0
-
-    @property
-    def words(self) -> str:
-        parts = [f"{count:,} {word}" for word, count in self.by_severity]
-        return ", ".join(parts) or "nothing fires"
-
-    @property
-    def by_severity(self) -> tuple[tuple[str, int], ...]:
-        """Severities that there are any of, the worst first."""
-        some = (("critical", self.critical), ("warning", self.warning))
-        return tuple((word, count) for word, count in some if count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +36,11 @@ class AlertRow:
 
 @dataclass(frozen=True, slots=True)
 class AlertGroup:
-    """Alerts under one heading; `more` are not listed."""
+    """Alerts under one heading, with what that means; `more` are not listed."""
 
     name: str
     title: str
+    words: str
     rows: tuple[AlertRow, ...]
     more: int
 
@@ -129,8 +110,9 @@ class RuleRow:
 class AlertsView:
     """The page `/alerts`. `history` is None where it could not be read, and `troubles` say why."""
 
+    lead: str  # what is evaluated, in words
     groups: tuple[AlertGroup, ...]
-    calm: str  # what is said where nothing fires
+    unacknowledged: int
     rules_words: str
     rules: tuple[RuleRow, ...]
     filters: FilterView
@@ -151,13 +133,14 @@ class IncidentFact:
 
 @dataclass(frozen=True, slots=True)
 class TimelineRow:
+    """One line of a timeline: `kind` transition, decision or action, `title` in words, `value` where there is one."""
+
     at: datetime
     kind: str
-    what: str
-    words: str
-    author: str
-    value: str
     severity: str
+    title: str
+    words: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +158,10 @@ class ActionsView:
 
 @dataclass(frozen=True, slots=True)
 class IncidentView:
-    """The page `/incidents/{id}`. `chart` is None where there is none, and `no_chart` says why."""
+    """The page `/incidents/{id}`. `chart` is None where there is none, and `no_chart` says why.
+
+    `reads` says in words what the rule looks at; empty when it is gone.
+    """
 
     number: int
     summary: str
@@ -188,6 +174,7 @@ class IncidentView:
     acknowledged_by: str
     facts: tuple[IncidentFact, ...]
     chart: ChartView | None
+    reads: str
     no_chart: str
     timeline: tuple[TimelineRow, ...]
     actions: ActionsView

@@ -45,7 +45,7 @@ _GATHERED = frozenset({Function.INCREASE, Function.RATE, Function.SUM, Function.
 
 @dataclass(frozen=True, slots=True)
 class BoardContext:
-    """What a page is made from. `subject` is a service's name; `marks` are spans that every chart of the page shows."""
+    """What a page is made from. `intervals` are how often a measurement is sampled; `subject` a service's name."""
 
     reader: SeriesReader
     registry: Registry
@@ -59,7 +59,7 @@ class BoardContext:
     first_sample_due: datetime | None
     subject: str = ""
     quarantine: Callable[[QuarantineQuery], Awaitable[QuarantinePage]] | None = None
-    marks: tuple[MarkView, ...] = ()
+    marks: Callable[[str], tuple[MarkView, ...]] = lambda _: ()  # incidents on the charts of a measurement
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -67,7 +67,10 @@ class BoardContext:
 
     def interval(self, measurement: str) -> timedelta:
         """How far apart two samples of this measurement are, at most."""
-        return sample_interval(measurement, self.services, self.subject, self.host_interval)
+        if measurement != "probe":
+            return self.host_interval
+        chosen = [one for one in self.services if self.subject in {"", one.name}]
+        return max((probe.interval for one in chosen for probe in one.probes), default=self.host_interval)
 
 
 async def build_page(dashboard: Dashboard, context: BoardContext) -> PageView:
@@ -91,16 +94,6 @@ async def build_page(dashboard: Dashboard, context: BoardContext) -> PageView:
         first_sample_due=context.first_sample_due,
         troubles=tuple(dict.fromkeys(troubles)),
     )
-
-
-def sample_interval(
-    measurement: str, services: Sequence[ServiceStatus], subject: str, host_interval: timedelta
-) -> timedelta:
-    """How far apart two samples of a measurement are, at most; of one service, or of all where `subject` is empty."""
-    if measurement != "probe":
-        return host_interval
-    chosen = [one for one in services if subject in {"", one.name}]
-    return max((probe.interval for one in chosen for probe in one.probes), default=host_interval)
 
 
 def summarise(services: tuple[ServiceStatus, ...]) -> Summary:
@@ -152,7 +145,8 @@ async def _series_panel(
             return [bars_view(panel, await _ask(panel.query, context, _SPARK_POINTS))]
         case ChartPanel():
             charts = _charts(identifier, panel, await _ask(panel.query, context, _CHART_POINTS), context)
-            return [replace(one, marks=context.marks) for one in charts]
+            marks = context.marks(panel.query.measurement)
+            return [replace(chart, marks=marks) for chart in charts]
 
 
 def _charts(identifier: str, panel: ChartPanel, result: SeriesResult, context: BoardContext) -> Sequence[ChartView]:

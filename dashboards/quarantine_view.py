@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dashboards.panels import QuarantinePanel
-from dashboards.shown_text import shown
 from dashboards.units import format_value
 from dashboards.views import QuarantineView, RefusedRow
+from dashboards.visible_text import visible
 from telemetry.quarantine import QuarantinedItem, QuarantinePage
+
+_MAX_TEXT = 300  # characters
 
 
 def quarantine_view(panel: QuarantinePanel, page: QuarantinePage) -> QuarantineView:
@@ -15,7 +17,9 @@ def quarantine_view(panel: QuarantinePanel, page: QuarantinePage) -> QuarantineV
     return QuarantineView(
         panel.title,
         f"{items}, {format_value(page.size, 'bytes')}, {verb}" if page.count else "",
-        tuple(RefusedRow(one.id, one.time, one.source, _what(one), shown(one.reason)) for one in page.items),
+        tuple(
+            RefusedRow(one.id, one.time, one.source, _what(one), visible(one.reason, _MAX_TEXT)) for one in page.items
+        ),
         tuple((one.path, format_value(one.size, "bytes"), one.time) for one in page.files),
         f"{page.unkept:,} more were refused since the start and not kept: there was no room." if page.unkept else "",
     )
@@ -25,4 +29,4 @@ def _what(item: QuarantinedItem) -> str:
     point = item.point
     if point is None:
         return format_value(item.size, "bytes")
-    return shown(", ".join([point.measurement, *(f"{name}={value}" for name, value in point.tags)]))
+    return visible(", ".join([point.measurement, *(f"{name}={value}" for name, value in point.tags)]), _MAX_TEXT)

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from dashboards.alert_views import AlertsView, FiringView, IncidentView
+from dashboards.alert_views import AlertsView, IncidentView
 from dashboards.assets import address, asset
 from dashboards.reports.period import PRESETS as PERIODS
 from dashboards.reports.views import ReportView
 from dashboards.time_range import PRESETS
 from dashboards.units import format_ago
-from dashboards.views import ChartView, PageView
+from dashboards.views import PageView
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, slots=True)
 class PageFrame:
-    """What stands around every page. `base` is the base path; `user` who is logged in, or empty; `firing`: counts."""
+    """What stands around every page. `base` is the base path; `user` who is logged in, or empty."""
 
     base: str
     zone: ZoneInfo
@@ -32,7 +37,8 @@ class PageFrame:
     user: str
     refresh_seconds: float
     version: str
-    firing: FiringView = field(default_factory=FiringView)
+    critical: int = 0  # incidents that are open
+    warning: int = 0
 
 
 class Renderer:
@@ -49,10 +55,9 @@ class Renderer:
         self._environment.filters["clock"] = _clock
         self._environment.filters["moment"] = _moment
         self._environment.filters["ago"] = _ago
+        self._environment.filters["json_list"] = _json_list
         self._environment.globals["asset"] = address
         self._environment.globals["presets"] = PRESETS
-        self._environment.globals["lines_of"] = _lines_of
-        self._environment.globals["marks_of"] = _marks_of
 
     def page(self, view: PageView, frame: PageFrame) -> str:
         """A page of panels."""
@@ -63,7 +68,7 @@ class Renderer:
         return self._environment.get_template("alerts.html").render(page=view, frame=frame)
 
     def incident(self, view: IncidentView, frame: PageFrame) -> str:
-        """One incident, and what can be done about it."""
+        """One incident."""
         return self._environment.get_template("incident.html").render(page=view, frame=frame)
 
     def reports(self, frame: PageFrame) -> str:
@@ -106,14 +111,9 @@ def _styles() -> str:
     return found.content.decode()
 
 
-def _lines_of(chart: ChartView) -> str:
-    """The lines of a chart, as an attribute holds them."""
-    return json.dumps([{"value": one.value, "label": one.label, "level": one.level} for one in chart.lines])
-
-
-def _marks_of(chart: ChartView) -> str:
-    """The marks of a chart, as an attribute holds them."""
-    return json.dumps([one.drawn for one in chart.marks])
+def _json_list(views: Sequence[DataclassInstance]) -> str:
+    """Views for a script, in an attribute that is escaped as any other."""
+    return json.dumps([asdict(view) for view in views], separators=(",", ":"))
 
 
 def _clock(moment: datetime, zone: ZoneInfo) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from dashboards.time_range import TimeRange
 
@@ -70,31 +70,34 @@ class ChartRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LineView:
-    """A level that matters in a chart, as a threshold: drawn as a line across it. `level` as of a stat."""
+class LimitView:
+    """A threshold, drawn as a line: `severity` warning or critical."""
 
     value: float
-    label: str
-    level: str
+    severity: str
 
 
 @dataclass(frozen=True, slots=True)
 class MarkView:
-    """A span in a chart, of an incident: `stop` None while it lasts. `label` is short, `title` says all of it."""
+    """An incident, drawn as a band; `start` and `stop` in ms since 1970, `number` leads to its page.
 
+    `stop` None while it is open; `label` is short, for the drawing, `title` for the table.
+    """
+
+    start: int
+    stop: int | None
+    severity: str
+    title: str
     number: int
     label: str
-    title: str
-    level: str
-    start: datetime
-    stop: datetime | None
 
     @property
-    def drawn(self) -> dict[str, str | int | None]:
-        """What the browser needs of it; instants in ms."""
-        stop = None if self.stop is None else round(self.stop.timestamp() * 1000)
-        label = f"#{self.number} {self.label}"
-        return {"from": round(self.start.timestamp() * 1000), "to": stop, "label": label, "level": self.level}
+    def began(self) -> datetime:
+        return datetime.fromtimestamp(self.start / 1000, UTC)
+
+    @property
+    def ended(self) -> datetime | None:
+        return None if self.stop is None else datetime.fromtimestamp(self.stop / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class ChartView:
     maximum: float | None
     step_ms: int
     rows: tuple[ChartRow, ...]
-    lines: tuple[LineView, ...] = ()
+    limits: tuple[LimitView, ...] = ()
     marks: tuple[MarkView, ...] = ()
 
 

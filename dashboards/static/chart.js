@@ -3,7 +3,7 @@
 const PALETTE = ["#2f6fed", "#e07b00", "#12946a", "#c43d7a", "#7a5af0", "#b8860b", "#0e8fa8", "#d64545", "#6b7a90", "#8f5a2b"];
 const SYNC = uPlot.sync("opswatch");
 const GATHERED = new Set(["increase", "rate", "sum", "count"]);
-const LEVELS = { critical: "--down-fill", warning: "--degraded-fill" };
+const FILLS = { critical: "--down-fill", warning: "--degraded-fill" };
 const WORDS = { critical: "--down", warning: "--degraded" };
 const root = document.documentElement;
 const zone = root.dataset.zone;
@@ -50,6 +50,64 @@ function hatch(context) {
   return context.createPattern(tile, "repeat");
 }
 
+// Incidents as bands behind the lines, each with its name where there is room for it.
+function drawMarks(plot, marks, [begin, end]) {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio || 1;
+  ctx.save();
+  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
+  ctx.textBaseline = "top";
+  let row = 0;
+  for (const mark of marks) {
+    const from = Math.max(mark.start / 1000, begin);
+    const to = Math.min(mark.stop === null ? end : mark.stop / 1000, end);
+    if (to < from) continue;
+    const left = plot.valToPos(from, "x", true);
+    const width = Math.max(plot.valToPos(to, "x", true) - left, 2 * ratio);
+    ctx.fillStyle = color(FILLS[mark.severity] ?? "--unknown-fill");
+    ctx.globalAlpha = 0.1;
+    ctx.fillRect(left, bbox.top, width, bbox.height);
+    ctx.globalAlpha = 0.9;
+    if (mark.start / 1000 >= begin) ctx.fillRect(left, bbox.top, ratio, bbox.height);
+    if (width < 48 * ratio) continue;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(left, bbox.top, width, bbox.height);
+    ctx.clip();
+    ctx.globalAlpha = 1;
+    ctx.fillStyle = color("--text");
+    ctx.fillText(`#${mark.number} ${mark.label}`, left + 5 * ratio, bbox.top + (3 + 14 * (row % 3)) * ratio);
+    ctx.restore();
+    row += 1;
+  }
+  ctx.restore();
+}
+
+// Thresholds as lines across, each with its name.
+function drawLimits(plot, limits) {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio || 1;
+  ctx.save();
+  ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
+  ctx.textAlign = "right";
+  ctx.textBaseline = "bottom";
+  ctx.lineWidth = 1.5 * ratio;
+  ctx.setLineDash([6 * ratio, 4 * ratio]);
+  for (const limit of limits) {
+    const top = plot.valToPos(limit.value, "y", true);
+    if (top < bbox.top || top > bbox.top + bbox.height) continue;
+    ctx.strokeStyle = color(FILLS[limit.severity] ?? "--unknown");
+    ctx.fillStyle = color(WORDS[limit.severity] ?? "--unknown");
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, top);
+    ctx.lineTo(bbox.left + bbox.width, top);
+    ctx.stroke();
+    ctx.fillText(limit.severity, bbox.left + bbox.width - 4 * ratio, top - 2 * ratio);
+  }
+  ctx.restore();
+}
+
 // Stretches between two windows in which no series has a value: drawn as not known, never as a line.
 function drawUnknown(plot, gaps) {
   if (!gaps.length) return;
@@ -62,63 +120,6 @@ function drawUnknown(plot, gaps) {
   for (const [from, to] of gaps) {
     const left = plot.valToPos(from, "x", true);
     ctx.fillRect(left, bbox.top, plot.valToPos(to, "x", true) - left, bbox.height);
-  }
-  ctx.restore();
-}
-
-// Spans of incidents: a light band behind the lines, with its name where there is room for it.
-function drawMarks(plot, marks, [begin, end]) {
-  const { ctx, bbox } = plot;
-  const ratio = devicePixelRatio || 1;
-  ctx.save();
-  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-  ctx.textAlign = "left";
-  ctx.textBaseline = "top";
-  let row = 0;
-  for (const mark of marks) {
-    const from = Math.max(mark.from / 1000, begin);
-    const to = Math.min(mark.to === null ? end : mark.to / 1000, end);
-    if (to < from) continue;
-    const left = plot.valToPos(from, "x", true);
-    const width = Math.max(plot.valToPos(to, "x", true) - left, 2 * ratio);
-    ctx.fillStyle = color(LEVELS[mark.level] ?? "--unknown-fill");
-    ctx.globalAlpha = 0.1;
-    ctx.fillRect(left, bbox.top, width, bbox.height);
-    ctx.globalAlpha = 0.9;
-    if (mark.from / 1000 >= begin) ctx.fillRect(left, bbox.top, ratio, bbox.height);
-    if (width < 48 * ratio) continue;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(left, bbox.top, width, bbox.height);
-    ctx.clip();
-    ctx.globalAlpha = 1;
-    ctx.fillStyle = color("--text");
-    ctx.fillText(mark.label, left + 5 * ratio, bbox.top + (3 + 14 * (row % 3)) * ratio);
-    ctx.restore();
-    row += 1;
-  }
-  ctx.restore();
-}
-
-// Thresholds: a dashed line each, with its name.
-function drawLines(plot, lines) {
-  const { ctx, bbox } = plot;
-  const ratio = devicePixelRatio || 1;
-  ctx.save();
-  ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
-  ctx.textAlign = "right";
-  ctx.textBaseline = "bottom";
-  ctx.lineWidth = 1.5 * ratio;
-  ctx.setLineDash([6 * ratio, 4 * ratio]);
-  for (const line of lines) {
-    const y = plot.valToPos(line.value, "y", true);
-    ctx.strokeStyle = color(LEVELS[line.level] ?? "--unknown");
-    ctx.fillStyle = color(WORDS[line.level] ?? "--unknown");
-    ctx.beginPath();
-    ctx.moveTo(bbox.left, y);
-    ctx.lineTo(bbox.left + bbox.width, y);
-    ctx.stroke();
-    ctx.fillText(line.label, bbox.left + bbox.width - 4 * ratio, y - 2 * ratio);
   }
   ctx.restore();
 }
@@ -165,7 +166,7 @@ export class Chart {
     this.unit = element.dataset.unit;
     this.stacked = "stacked" in element.dataset;
     this.maximum = element.dataset.maximum ? Number(element.dataset.maximum) : null;
-    this.lines = JSON.parse(element.dataset.lines ?? "[]");
+    this.limits = JSON.parse(element.dataset.limits ?? "[]");
     this.plot = null;
     this.shape = "";
     this.resizing = new ResizeObserver(() => this.plot?.setSize(this.size()));
@@ -200,9 +201,9 @@ export class Chart {
     // What was asked for, whatever was found: a single value would else have an axis around 1970.
     this.span = [Math.min(times[0] ?? Infinity, Date.parse(answer.start) / 1000), Date.parse(answer.stop) / 1000];
     const wanted = new URL(this.element.dataset.source, location.href).searchParams;
-    const order = wanted.getAll("field"); // none: all there are
+    const order = wanted.getAll("field");
     const shown = answer.series
-      .filter((one) => (!order.length || order.includes(one.field)) && one.fn === wanted.get("fn") && one.values.some((value) => value != null))
+      .filter((one) => order.includes(one.field) && one.fn === wanted.get("fn") && one.values.some((value) => value != null))
       .sort((a, b) => order.indexOf(a.field) - order.indexOf(b.field));
     const unknown = new Set();
     if (ofProbe) {
@@ -217,6 +218,7 @@ export class Chart {
     const rate = wanted.get("fn") === "rate";
     const counts = (values, index) => answer.time[index] + answer.step_ms <= over && !(rate && index > 0 && values[index - 1] == null);
     const columns = shown.map((one) => one.values.map((value, index) => (counts(one.values, index) ? value : null)));
+    this.marks = JSON.parse(this.element.dataset.marks ?? "[]");
     this.gaps = unknownStretches(times, columns, step, unknown);
     this.raw = columns;
     const drawn = this.stacked ? stack(columns) : columns;
@@ -265,7 +267,7 @@ export class Chart {
       tzDate: (time) => uPlot.tzDate(new Date(time * 1000), zone),
       cursor: { sync: { key: SYNC.key, setSeries: false }, drag: { x: true, y: false, setScale: false } },
       legend: { live: true },
-      scales: { x: { range: () => this.span }, y: { range: (plot, low, high) => this.heights(low ?? 0, high ?? 0) } },
+      scales: { x: { range: () => this.span }, y: { range: (plot, low, high) => this.heights(low, high) } },
       axes: [
         { ...axis, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
         { ...axis, size: 64, values: (plot, ticks) => ticks.map((tick) => format(tick, this.unit)) },
@@ -273,22 +275,19 @@ export class Chart {
       series: [{ label: "Time", value: (plot, time) => (time == null ? "newest" : new Date(time * 1000).toLocaleTimeString([], { timeZone: zone, hour12: false })) }, ...series],
       bands: this.stacked ? names.slice(1).map((_, index) => ({ series: [index + 2, index + 1] })) : undefined,
       hooks: {
-        drawClear: [(plot) => {
-          drawMarks(plot, JSON.parse(this.element.dataset.marks ?? "[]"), this.span);
-          drawUnknown(plot, this.gaps);
-        }],
-        draw: [(plot) => drawLines(plot, this.lines)],
+        drawClear: [(plot) => drawMarks(plot, this.marks, this.span), (plot) => drawUnknown(plot, this.gaps)],
+        draw: [(plot) => drawLimits(plot, this.limits)],
         setSelect: [(plot) => this.zoom(plot)],
       },
     };
   }
 
-  // From 0, or below, to the top; with all lines that matter inside.
+  // From zero up; thresholds are always to be seen.
   heights(low, high) {
-    const levels = this.lines.map((line) => line.value);
-    const top = Math.max(high, ...levels);
-    const room = this.element.dataset.marks?.length > 2 ? 1.25 : 1.08; // the names of marks stand above the lines
-    return [Math.min(0, low, ...levels) * 1.08, this.maximum ?? (top > 0 ? top * room : 1)];
+    const limits = this.limits.map((limit) => limit.value);
+    const top = Math.max(high ?? 0, ...limits);
+    const room = this.marks?.length ? 1.25 : 1.08; // the names of incidents stand above the lines
+    return [Math.min(0, low ?? 0, ...limits), this.maximum ?? (top > 0 ? top * room : 1)];
   }
 
   zoom(plot) {

@@ -16,7 +16,9 @@ const self = here === undefined ? location.href : `${base}${here}${location.path
 
 // As the server has understood it; what is being typed into the fields counts only once it is sent.
 const form = document.querySelector("form.range");
-const range = form ? { start: form.elements.start.defaultValue, stop: form.elements.stop.defaultValue } : {};
+const range = form
+  ? { start: form.elements.start.defaultValue, stop: form.elements.stop.defaultValue }
+  : { start: "-1h", stop: "now" };
 range.live = range.stop === "now";
 
 // The other charts follow the cursor, and with it the selection: only the first of them may lead away.
@@ -24,7 +26,7 @@ let leaving = false;
 addEventListener("pageshow", () => { leaving = false; });
 
 function zoom(from, to) {
-  if (leaving) return;
+  if (leaving || !form) return;
   leaving = true;
   const url = new URL(self, location.href);
   // On whole seconds, outwards: so there is always something between them.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.template import MAX_RESULT, MAX_TEMPLATE, SummaryContext, check, in_words, render, with_unit
+from alerting.template import MAX_RESULT, MAX_TEMPLATE, SummaryContext, check, in_words, render, tags_of, with_unit
 
 
 def context(value: float | None = 91.2, unit: str = "percent", **tags: str) -> SummaryContext:
@@ -20,9 +20,10 @@ def context(value: float | None = 91.2, unit: str = "percent", **tags: str) -> S
         ("{{ tags.rack | default('no rack') }}", "no rack"),
         ("{{ tags.rack }}.", "."),
         ("{{ tags.items }}{{ tags.keys }}", "tag called items"),
-        ("{{ value | round(1) }} and {{ 100 - value }}", "91.2 and 8.799999999999997"),
+        ("{{ value | round(1) }} and {{ 100 - value }}", "91.2 and 8.8"),
         ("{{ tags.host | truncate(3) }}", "we…"),
         ("{{ value | duration }}", "1.5 m"),
+        ("{{ value }}", "91.2"),
     ],
 )
 def test_it_says_what_it_should(template: str, expected: str) -> None:
@@ -55,6 +56,14 @@ def test_it_says_what_it_should(template: str, expected: str) -> None:
         ("{{", "cannot be read"),
         ("x" * (MAX_TEMPLATE + 1), "at most 1,000 characters"),
         ("{{ " + "(" * 400 + "1" + ")" * 400 + " }}", "cannot be read"),
+        ("{{ " + "not " * 200 + "value }}", "nested more than 20 deep"),
+        ("{{ " + "-" * 300 + "value }}", "nested more than 20 deep"),
+        ("{{ value" + "|upper" * 120 + " }}", "nested more than 20 deep"),
+        ("{% if value %}" * 30 + "{% endif %}" * 30, "nested more than 20 deep"),
+        ("{{ 1e999 | unit }}", "too large"),
+        ("{{ tags }}", "write tags.NAME"),
+        ("{% if labels == 1 %}x{% endif %}", "write labels.NAME"),
+        ("{{ tags[0] }}", "a name in quotes"),
     ],
 )
 def test_what_could_fail_or_never_end_is_refused_with_its_reason(template: str, words: str) -> None:
@@ -74,8 +83,20 @@ def test_what_is_too_long_is_cut() -> None:
     assert len(render("{{ tags.host }}", context(host="x" * 10_000))) == MAX_RESULT
 
 
+@pytest.mark.parametrize("template", ["{{ " + "not " * 200 + "value }}", "{{ 1e999 | unit }}", "{{", "{{ nobody() }}"])
+def test_even_a_template_that_nobody_checked_raises_nothing(template: str) -> None:
+    """An alert is told whatever became of its template: Python's own compiler refuses some."""
+    assert render(template, context()).startswith("host_cpu_high: its summary failed")
+
+
+def test_it_says_which_tags_a_template_names() -> None:
+    """So that one can be told that no alert of the rule has them."""
+    assert tags_of("{{ tags.host }} {{ tags['k8s.pod'] | default('') }} {{ labels.team }}") == {"host", "k8s.pod"}
+
+
 def test_a_template_that_fails_at_the_moment_says_so() -> None:
     """Where there is no value, nothing can be subtracted from it; the alert is told nevertheless."""
+    assert render("now {{ value }}", context(None)) == "now no value"
     assert render("{{ value - 1 }}", context(None)) == "host_cpu_high: its summary failed (TypeError)"
 
 

@@ -16,7 +16,6 @@ from api.keys import DOORS
 from telemetry.errors import StoreUnavailable
 from tests.api.alert_story import HOSTILE, LONG, incident_of, tell
 from tests.api.test_alerts import evaluated
-from tests.api.test_openapi import DOCUMENT, validator
 from tests.api.world import NOW, RULES, World, running
 
 
@@ -69,7 +68,8 @@ async def test_what_fires_stands_with_its_value_its_threshold_and_who_looks_afte
 async def test_nothing_that_fires_is_said_in_words(world: World) -> None:
     """A page that is empty could also be one that is broken."""
     before = await page(world, "/alerts", "viewer")
-    assert "Nothing fires, because no rule is evaluated here: ALERTING_ENABLED is false." in before
+    assert "Nothing fires." in before
+    assert "No rule is evaluated here: ALERTING_ENABLED is false." in before
     assert "No incident has been recorded yet." in before
     assert "nobody" not in before
 
@@ -153,16 +153,27 @@ async def test_more_alerts_than_anybody_reads_do_not_make_the_page_endless(world
     assert "And 30 more:" in text
 
 
-async def test_the_timeline_tells_transitions_decisions_and_actions_with_times_and_values(told: World) -> None:
-    """The newest first, in the words that people use."""
-    rows = table(await page(told, f"/incidents/{await incident_of(told, 'app_error_rate')}"), "Timeline")
-    acted = table(await page(told, f"/incidents/{await incident_of(told, 'service_health', 'checkout')}"), "Timeline")
+def timeline(text: str) -> list[str]:
+    """The lines of a timeline, as words."""
+    part = text[text.index('class="timeline"') :]
+    lines = re.findall(r"<li[^>]*>(.*?)</li>", part[: part.index("</ol>")], re.DOTALL)
+    return [" ".join(re.sub(r"<(?!script|/script)[^>]*>", " ", line).split()) for line in lines]
 
-    assert rows[0] == "2026-11-24 12:16:45 Told it is worse than people were told – –"
-    assert rows[1] == "2026-11-24 12:16:45 Raised critical 22.8 % –"
-    assert rows[3] == "2026-11-24 12:15:45 Opened warning 8.25 % –"
-    assert [row.split()[2] for row in acted] == ["Assigned", "Snoozed", "Note", "Acknowledged", "Told", "Opened"]
-    assert acted[3].endswith("looking into it – ada")
+
+async def test_the_timeline_tells_transitions_decisions_and_actions_with_times_and_values(told: World) -> None:
+    """Oldest first, in the words that people use."""
+    lines = timeline(await page(told, f"/incidents/{await incident_of(told, 'app_error_rate')}"))
+    acted = timeline(await page(told, f"/incidents/{await incident_of(told, 'service_health', 'checkout')}"))
+
+    assert lines == [
+        "2026-11-24 12:15:45 warning fires at 8.25 %",
+        "2026-11-24 12:15:45 people are to be told a new incident",
+        "2026-11-24 12:16:45 critical is worse at 22.8 %",
+        "2026-11-24 12:16:45 people are to be told it is worse than people were told",
+    ]
+    assert acted[0] == "2026-11-24 12:16:30 critical fires at down"
+    assert acted[2] == "2026-11-24 12:19:00 acknowledged by ada looking into it"
+    assert [line.split()[2] for line in acted[2:]] == ["acknowledged", "note", "snoozed", "assigned"]
 
 
 async def test_a_form_acknowledges_and_leads_back(told: World) -> None:
@@ -274,77 +285,59 @@ async def test_the_chart_has_the_thresholds_as_lines_and_the_incident_as_a_span(
     """And the table beside it says the same in words."""
     number = await incident_of(told, "load_high")
     text = await page(told, f"/incidents/{number}")
-    lines = json.loads(re.search(r'data-lines="(\[.*?\])"', text)[1])  # type: ignore[index]
+    lines = json.loads(re.search(r'data-limits="(\[.*?\])"', text)[1])  # type: ignore[index]
     (mark,) = json.loads(re.search(r'data-marks="(\[.*?\])"', text)[1])  # type: ignore[index]
 
-    assert [(line["value"], line["level"]) for line in lines] == [(5.0, "warning"), (10.0, "critical")]
-    assert (mark["to"], mark["level"], mark["label"]) == (None, "warning", f"#{number} load_high")
-    assert mark["from"] == (NOW + timedelta(minutes=21)).timestamp() * 1000
+    assert [(line["value"], line["severity"]) for line in lines] == [(5.0, "warning"), (10.0, "critical")]
+    assert (mark["stop"], mark["severity"], mark["number"], mark["label"]) == (None, "warning", number, "load_high")
+    assert mark["start"] == (NOW + timedelta(minutes=21)).timestamp() * 1000
     assert "still open" in text
-    assert f'data-source="/api/v1/incidents/{number}/trend"' in text
+    assert f'data-source="/api/v1/incidents/{number}/evaluations?field=value&fn=evaluated"' in text
     assert "mean of system load1 over 1m" in text
 
 
-async def test_incidents_of_a_service_are_marks_on_its_charts(told: World) -> None:
+def marks(text: str) -> list[tuple[int, str]]:
+    """All of a page's charts: the number of each incident, and its title."""
+    found = [json.loads(one) for one in re.findall(r'data-marks="(\[.*?\])"', text)]
+    return sorted({(one["number"], one["title"]) for some in found for one in some})
+
+
+async def test_incidents_of_a_service_are_marks_on_the_charts_of_what_they_are_about(told: World) -> None:
     """Each with its span and a title, and in the table of each chart; those of others are not there."""
     text = await page(told, "/services/checkout")
-    marks = [json.loads(found) for found in re.findall(r'data-marks="(\[.*?\])"', text)]
 
-    assert len(marks) == 3
-    assert [one["label"] for one in marks[0]] == ["#5 app_error_rate", "#6 service_health"]
+    assert marks(text) == [(6, "checkout is down")]
     assert text.count('<a href="/incidents/6">#6 checkout is down</a>') == 3
-    assert all(json.loads(one) == [] for one in re.findall(r'data-marks="(\[.*?\])"', await page(told, "/status")))
+    assert "2026-11-24 12:16:30" in text
+    assert marks(await page(told, "/status")) == []
 
 
 async def test_incidents_of_this_host_are_marks_on_its_charts(told: World) -> None:
     """Those within the range that is shown."""
     text = await page(told, "/host?start=-40m")
-    labels = {one["label"] for found in re.findall(r'data-marks="(\[.*?\])"', text) for one in json.loads(found)}
     earlier = await page(told, "/host?start=-40m&stop=-20m")
 
-    assert labels == {"#3 mount_fills", "#4 load_high"}
-    assert "#3 mount_fills" not in earlier
+    assert [number for number, _ in marks(text)] == [3, 4]
+    assert marks(earlier) == []
 
 
-async def trend(world: World, number: int, **parameters: str) -> dict[int, float | None]:
-    """Values by minute of the story, as the API has them."""
-    answer = await world.get(f"/api/v1/incidents/{number}/trend", **parameters)
-    assert answer.status == 200, await answer.text()
-    body = await answer.json()
-    schema = DOCUMENT["paths"]["/api/v1/incidents/{id}/trend"]["get"]["responses"]["200"]["content"]
-    validator(schema["application/json"]["schema"]).validate(body)
-    (one,) = body["series"]
-    start = NOW.timestamp() * 1000
-    return {int((time - start) // 60_000): value for time, value in zip(body["time"], one["values"], strict=True)}
+async def test_what_the_rule_read_is_in_the_table_of_its_chart(told: World) -> None:
+    """Of a mean, a ratio, a newest state and a forecast: lowest and highest, for whoever sees no drawing."""
+    for number, low, high in ((4, "2", "12.25"), (5, "1.0 %", "30.0 %"), (6, "0", "2"), (3, "0.85", "1.09")):
+        text = await page(told, f"/incidents/{number}")
+        row = re.search(r'<th scope="row">value</th>(.*?)</tr>', text)
+        assert row is not None
+        cells = re.findall(r"<td>(.*?)</td>", row[1])
+        assert (cells[1], cells[3]) == (low, high), number
 
 
-async def test_the_trend_is_what_the_rule_reads(told: World) -> None:
-    """A mean, a ratio, a newest state, and the values that a forecast is made from."""
-    loads = await trend(told, 4)
-    shares = await trend(told, await incident_of(told, "app_error_rate"))
-    states = await trend(told, await incident_of(told, "service_health", "checkout"), every="1m")
-    used = await trend(told, 3, every="5m")
+async def test_a_stretch_that_is_too_long_to_be_drawn_is_told(told: World) -> None:
+    """With what is in the address, and everything else of the page."""
+    text = await page(told, "/incidents/4?start=-1000d")
 
-    assert [loads[minute] for minute in (5, 12, 20)] == [2.0, 7.5, 12.25]
-    assert [shares[minute] for minute in (8, 18)] == [1.0, 30.0]
-    assert [states[minute] for minute in (5, 20)] == [2.0, 0.0]
-    assert used[10] == pytest.approx(75.0, abs=0.2)
-
-
-async def test_a_trend_that_cannot_be_asked_for_is_told(told: World) -> None:
-    """With the parameter that is wrong."""
-    for query, status, words in (
-        ("evry=1m", 400, "there is no parameter 'evry'"),
-        ("every=soon", 400, "is not a duration"),
-        ("every=0ms", 400, "every is a whole number of milliseconds, 1 or more"),
-        ("start=now&stop=-1h", 422, "the range is empty"),
-        ("start=-1h&every=1ms", 422, "more than"),
-        ("start=soon", 400, "is not a time"),
-    ):
-        answer = await told.get(f"/api/v1/incidents/4/trend?{query}")
-
-        assert answer.status == status, query
-        assert words in (await answer.json())["error"]["message"]
+    assert "stop must be after start, by 31 days at most" in text
+    assert 'value="-1000d"' in text
+    assert len(timeline(text)) == 4
 
 
 async def test_without_its_rule_an_incident_has_no_trend_and_its_page_says_so(told: World) -> None:
@@ -356,7 +349,7 @@ async def test_without_its_rule_an_incident_has_no_trend_and_its_page_says_so(to
 
     assert "Its rule is not in force any more" in text
     assert "its rule is gone" in text
-    assert (await told.refusal("/api/v1/incidents/4/trend"))[0] == 409
+    assert (await told.refusal("/api/v1/incidents/4/evaluations"))[0] == 404
 
 
 async def test_a_rule_that_was_changed_since_is_said(told: World) -> None:
@@ -408,22 +401,24 @@ async def test_what_fires_is_shown_without_the_ledger(tmp_path: Path) -> None:
         assert len(table(alerts, "Firing")) == 1
         assert "The history cannot be shown: state.sqlite cannot be read" in alerts
         for path in ("/host", "/services/checkout"):
-            assert "Incidents are not known now" in await page(world, path)
+            assert "Incidents are not known at the moment" in await page(world, path)
 
 
 class AwayReader:
     """A store that cannot be asked."""
 
-    async def read(self, *asked: object) -> None:
+    async def evaluations(self, *asked: object) -> None:
         raise StoreUnavailable("InfluxDB at http://influxdb:8086 cannot be reached")
 
 
 async def test_an_incident_is_shown_and_acknowledged_without_the_store(told: World) -> None:
     """Only its trend is missing: that is when people need the rest most."""
-    object.__setattr__(told.app[DOORS], "reader", AwayReader())
+    object.__setattr__(told.app[DOORS], "evaluations", AwayReader())
     text = await page(told, "/incidents/4")
 
-    assert "The trend cannot be drawn now: InfluxDB at http://influxdb:8086 cannot be reached" in text
+    assert (
+        "What the rule read cannot be drawn at the moment: InfluxDB at http://influxdb:8086 cannot be reached" in text
+    )
     assert (await send(told, "/incidents/4/ack")).status == 303
 
 
