@@ -44,7 +44,10 @@ def natural_range(incident: Incident, status: RuleStatus | None, doors: Doors) -
 
 
 async def incident_chart(doors: Doors, incident: Incident, status: RuleStatus, span: tuple[int, int]) -> ChartView:
-    """With its thresholds, its band, and a table that says the same. Raises InvalidRequest, and as `EvaluationReader` does."""
+    """With its thresholds, its band, and a table that says the same.
+
+    Raises InvalidRequest for a stretch that is too long, and as `EvaluationReader` does.
+    """
     start, stop = (to_datetime(instant) for instant in span)
     check_span(start, stop)
     read = await doors.evaluations.evaluations(incident, start, stop)
