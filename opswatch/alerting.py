@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -70,6 +70,7 @@ class Alerting:
         self._evaluator = parts.evaluator
         self._open: dict[str, Incident] = {}
         self._counts = FiringCounts()
+        self._listed: tuple[int, Mapping[str, Incident], tuple[OpenAlert, ...]] | None = None
         self._seen = -1  # transitions when incidents were read last
         self._reloading = asyncio.Lock()
         self._scheduler: Scheduler | None = None  # None: nothing is evaluated here
@@ -147,7 +148,16 @@ class Alerting:
     # Alerts
 
     def open_alerts(self) -> tuple[OpenAlert, ...]:
-        """Every alert that is not inactive, the worst first."""
+        """Every alert that is not inactive, the worst first.
+
+        Listed once after each evaluation and each act: when thousands fire, many look, and sorting takes its time.
+        """
+        evaluations = self._evaluator.statistics.evaluations
+        if self._listed is None or self._listed[0] != evaluations or self._listed[1] is not self._open:
+            self._listed = evaluations, self._open, self._sorted()
+        return self._listed[2]
+
+    def _sorted(self) -> tuple[OpenAlert, ...]:
         rules = self._rules()
         found = [
             OpenAlert(alert, facts_of(rule, alert, None), self._open.get(alert.key))
