@@ -108,7 +108,7 @@ def _times(rule: RuleModel, interval: timedelta, base: timedelta) -> Iterator[Fi
         if timedelta(0) < length < interval:
             words = f"`{key}` {_d(length)} is shorter than the interval, {_d(interval)}"
             yield (key,), words, f"write 0s, or {_d(interval)} and more"
-    if rule.flapping is not None:
+    if rule.flapping is not None and rule.flapping.window != UNKNOWN:
         yield from _flapping(rule, rule.flapping, interval)
     for place, query in queries_of(rule):
         for within, words, hint in window_findings(query, interval, base) if place[0] != "forecast" else ():

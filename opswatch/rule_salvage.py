@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from opswatch.rule_models import ForecastModel, QueryModel, RuleModel, RulesModel
+from opswatch.rule_models import FlappingModel, ForecastModel, QueryModel, RuleModel, RulesModel
 from telemetry.series import Function
 
 UNKNOWN = timedelta(0)  # a duration that is not written as one
@@ -23,6 +23,8 @@ _STAND_INS: dict[tuple[type[BaseModel], str], Any] = {
     (QueryModel, "fn"): Function.LAST,
     (QueryModel, "group_by"): UNKNOWN_TAGS,
     (QueryModel, "learned"): True,
+    (FlappingModel, "transitions"): 0,
+    (FlappingModel, "window"): UNKNOWN,
     (ForecastModel, "over"): UNKNOWN,
     (ForecastModel, "reaches"): 0.0,
 }
@@ -55,19 +57,17 @@ def _salvaged(model: type[BaseModel], raw: Any) -> Any:
     for name, field in model.model_fields.items():
         written = given.get(field.alias or name)
         inner = _model_in(field.annotation)
-        stand_in = _STAND_INS.get((model, name))
-        if written is None:  # as good as not there, and that a key is missing is told already
-            if not field.is_required():
-                values[name] = field.get_default(call_default_factory=True)
-            else:
-                values[name] = stand_in if inner is None else _salvaged(inner, None)
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        stand_in = _STAND_INS.get((model, name), default)
+        if written is None and not field.is_required():  # a key with nothing behind it is no key
+            values[name] = default
         elif inner is not None:
             values[name] = _read(inner, written)
         else:
             try:
                 values[name] = _adapter(model, name).validate_python(written)
             except ValidationError:
-                values[name] = field.get_default(call_default_factory=True) if stand_in is None else stand_in
+                values[name] = stand_in
     return model.model_construct(**values)
 
 

@@ -1,16 +1,19 @@
 """Files of rules: read as they are meant, and every fault at once with line, column and the way out."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from alerting.rules import Change, Comparison, Flapping, Forecast, NoData, Ratio, Selection, Severity, Threshold, Value
 from opswatch.rules_file import load_rules, parse_rules
 from opswatch.rules_schema import FILE, text
-from telemetry.errors import ConfigurationError
+from telemetry.errors import ConfigurationError, Fault
 from telemetry.measurements import BUILT_IN
 from telemetry.series import AllOf, Equals, Function
 
@@ -301,6 +304,8 @@ def test_faults_of_form_hide_no_other_faults() -> None:
             "warning": {"below": 1},
         },
         {"name": None, "depends_on": []},
+        {"flapping": {"transitions": 6}},
+        {"flapping": {"window": "1h", "transitions": "many"}},
         {"depends_on": "two"},
     ],
 )
@@ -308,6 +313,44 @@ def test_one_mistake_is_told_once(broken: dict[str, Any]) -> None:
     """What cannot be read brings no second fault that is none."""
     assert len(faults_of(rule(**broken))) == 1
     assert len(faults_of(rule(), interval="soon")) == 1
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from(
+        [0, -1, 1e308, float("nan"), 10**400, "", "x", "5m", "0s", "36500d", "{{", "last", "\x00", "é" * 3_000]
+    ),
+    st.sampled_from([[], [1], ["host"], [None], {}, {"a": 1}, {"above": 1}, {"": 0}, [[]]]),
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from places(inner, (*path, key))
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_stands_anywhere_in_a_file_is_read_or_told_with_its_place(data: st.DataObject) -> None:
+    """No value in no place makes the reader raise anything but faults, and each of these has a line."""
+    document = json.loads(FILE.with_name("alert_thresholds.json").read_text())
+    document["rules"] = [data.draw(st.sampled_from(document["rules"])) for _ in range(2)]
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(list(places(document))))
+        owner = document
+        for key in path[:-1]:
+            owner = owner[key]
+        owner[path[-1]] = data.draw(JUNK)
+    faults: tuple[Fault, ...] = ()
+    try:
+        parse_rules(json.dumps(document).encode(), "rules.json", BUILT_IN)
+    except ConfigurationError as error:
+        faults = error.faults
+    assert all(fault.line and fault.column for fault in faults)
+    assert not any("Input should" in fault.message for fault in faults)
 
 
 def test_json_and_yaml_mean_the_same_and_keep_whole_characters() -> None:
