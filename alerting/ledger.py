@@ -115,7 +115,10 @@ class EntryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One line: a transition (`what` its `Kind`), a decision (its `Cause`), or a person's action (its `Action`)."""
+    """One line: a transition (`what` its `Kind`), a decision (its `Cause`), or a person's action (its `Action`).
+
+    `tell`: of a decision, whether somebody is to be told.
+    """
 
     time: datetime
     kind: EntryKind
@@ -125,6 +128,7 @@ class TimelineEntry:
     value: float | None = None
     severity: Severity | None = None
     status: Status | None = None
+    tell: bool = False
 
 
 class Action(StrEnum):

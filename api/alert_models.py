@@ -82,6 +82,7 @@ class TimelineAnswer(Answer):
     value: float | None
     severity: SeverityWord | None
     status: StatusWord | None
+    tell: bool = Field(description="Of a decision: whether somebody is to be told.")
 
 
 class IncidentDetailAnswer(IncidentAnswer):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
-from alerting.ledger import FiringCounts, IncidentBook, OpenAlert
+from alerting.ledger import FiringCounts, Incident, IncidentBook, OpenAlert
 from alerting.rule_status import ReloadOutcome, RulesStanding
 from api.access import Ownership, Sessions, Tokens
 from dashboards.panels import DashboardConfig
@@ -90,6 +90,25 @@ class AlertBoard(Protocol):
 
     def counts(self) -> FiringCounts:
         """How many incidents are open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """What a rule read of one tag set: `values` at `times` (ns); None where there was none."""
+
+    times: range
+    values: tuple[float | None, ...]
+
+
+class EvaluationReader(Protocol):
+    """What rules read."""
+
+    async def evaluations(self, incident: Incident, start: datetime, stop: datetime) -> Evaluations:
+        """Of an incident's alert, from the samples that are stored.
+
+        Raises NotFound when its rule is gone, StoreUnavailable, QueryTimedOut, QueryTooLarge.
+        """
         ...
 
 
@@ -213,6 +232,7 @@ class Doors:
     services: ServiceCatalog
     alerts: AlertBoard
     incidents: IncidentBook
+    evaluations: EvaluationReader
     rules: RuleDesk
     registry: Registry
     tokens: Tokens

@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _PARAMETERS = frozenset({"status", "severity", "rule", "service", "start", "stop", "limit", "cursor"})
 _MAX_LISTED = 1_000
+_BEFORE = timedelta(minutes=10)
+_LONGEST = timedelta(days=31)
 _CSV_COLUMNS = (
     "id", "rule", "service", "severity", "opened", "resolved", "seconds", "resolution", "summary", "tags",
     "acknowledged", "acknowledged_by", "assigned_to",
@@ -75,6 +77,29 @@ async def show_incident(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/incidents/{id}`."""
     found, timeline = await request.app[DOORS].incidents.show(number_of(request))
     return json_response(detail_answer(found, timeline).model_dump())
+
+
+async def show_evaluations(request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/incidents/{id}/evaluations`: what its rule read, in the shape of `/api/v1/series`."""
+    doors = request.app[DOORS]
+    found, _ = await doors.incidents.show(number_of(request))
+    now = doors.clock.now()
+    start = _instant(request.query, "start", now) or found.opened - _BEFORE
+    stop = _instant(request.query, "stop", now) or found.resolved or now
+    if not timedelta(0) < stop - start <= _LONGEST:
+        raise InvalidRequest("stop must be after start, by 31 days at most", field="stop")
+    read = await doors.evaluations.evaluations(found, start, stop)
+    answer = {
+        "start": written(start),
+        "stop": written(stop),
+        "step_ms": read.times.step // 1_000_000,
+        "level": "evaluated",
+        "levels": [],
+        "time": [time // 1_000_000 for time in read.times],
+        "series": [{"tags": dict(found.tags), "field": "value", "fn": "evaluated", "values": list(read.values)}],
+        "warnings": [],
+    }
+    return json_response(answer)
 
 
 def acting(action: Action) -> Handler:
@@ -177,6 +202,7 @@ def _entry(entry: TimelineEntry) -> TimelineAnswer:
         value=entry.value,
         severity=None if entry.severity is None else entry.severity.word,  # type: ignore[arg-type]  # its words
         status=None if entry.status is None else entry.status.value,
+        tell=entry.tell,
     )
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from api.doors import DiskHealth, Doors, LostPeriod, OwnHealth, RollupHealth
 from api.errors import status_of
+from api.incident_marks import incident_marks
 from api.keys import DOORS, IDENTITY
 from dashboards.boards import BoardContext, build_page
 from dashboards.render import PageFrame, Renderer
@@ -67,12 +68,14 @@ async def _page(request: web.Request, name: str, subject: str = "") -> web.Respo
     # On whole seconds, so that everybody who looks at the same time asks the same questions.
     now = doors.clock.now().replace(microsecond=0)
     own = await doors.own_health()
+    shown = parse_range(request.query.get("start"), request.query.get("stop"), dashboard.range, now)
+    marks = await incident_marks(doors, shown, name, subject)
     context = BoardContext(
         reader=doors.reader,
         registry=doors.registry,
         services=doors.services.services(),
         facts=_facts(own, now, doors.settings.version),
-        range=parse_range(request.query.get("start"), request.query.get("stop"), dashboard.range, now),
+        range=shown,
         now=now,
         zone=ZoneInfo(doors.settings.time_zone),
         host=doors.settings.host,
@@ -80,6 +83,7 @@ async def _page(request: web.Request, name: str, subject: str = "") -> web.Respo
         first_sample_due=own.first_sample_due,
         subject=subject,
         quarantine=doors.quarantine.list,
+        marks=lambda measurement: tuple(marks.get(measurement, ())),
     )
     page = await build_page(dashboard, context)
     # Before anything else a page shows: what it cannot show.
@@ -98,6 +102,8 @@ def frame_of(request: web.Request) -> PageFrame:
         user=identity.name if identity else "",
         refresh_seconds=doors.settings.refresh_interval.total_seconds(),
         version=doors.settings.version,
+        critical=doors.alerts.counts().critical if identity else 0,
+        warning=doors.alerts.counts().warning if identity else 0,
     )
 
 

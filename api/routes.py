@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alerting.ledger import Action
 from api import (
+    alert_pages,
     alerts,
     backup,
     export,
@@ -214,6 +215,15 @@ ROUTE_TABLE: tuple[Route, ...] = (
             (Action.CLOSE, "End it, whatever its values are; if they breach, another one begins"),
         )
     ),
+    Route(
+        "GET",
+        "/api/v1/incidents/{id}/evaluations",
+        incidents.show_evaluations,
+        _VIEWER,
+        "What its rule read, at each evaluation, from the samples that are stored",
+        SeriesAnswer,
+        (_INCIDENT, Parameter("start", "as for /api/v1/series"), Parameter("stop", "as start, not included")),
+    ),
     Route("GET", "/api/v1/rules", alerts.list_rules, _VIEWER, "The rules in force, and what they find", RulesAnswer),
     Route(
         "POST",
@@ -303,6 +313,24 @@ ROUTE_TABLE: tuple[Route, ...] = (
         status=204,
     ),
     Route("GET", "/", pages.show_overview, _VIEWER, "The overview", is_page=True),
+    Route("GET", "/alerts", alert_pages.show_alerts, _VIEWER, "What fires, and what fired", is_page=True),
+    Route(
+        "GET", "/incidents/{id}", alert_pages.show_incident, _VIEWER, "One incident", None, (_INCIDENT,), is_page=True
+    ),
+    *(
+        Route(
+            "POST",
+            f"/incidents/{{id}}/{action.value}",
+            alert_pages.acting(action),
+            _OPERATOR,
+            "What somebody does, on the page",
+            None,
+            (_INCIDENT,),
+            is_page=True,
+            status=303,
+        )
+        for action in Action
+    ),
     Route("GET", "/host", pages.show_host, _VIEWER, "This host", is_page=True),
     Route("GET", "/services/{name}", pages.show_service, _VIEWER, "One service", None, (_NAME,), is_page=True),
     Route("GET", "/reports", reports.show_reports, _VIEWER, "All reports", is_page=True),

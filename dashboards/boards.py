@@ -27,7 +27,7 @@ from dashboards.panels import (
 from dashboards.quarantine_view import quarantine_view
 from dashboards.service_views import probes_view, services_view
 from dashboards.time_range import TimeRange, step_for
-from dashboards.views import Fact, FactsView, PageView, PanelView, SectionView, Summary
+from dashboards.views import ChartView, Fact, FactsView, MarkView, PageView, PanelView, SectionView, Summary
 from telemetry.conditions import parse_conditions
 from telemetry.errors import NotFound, OpsWatchError
 from telemetry.health import ServiceStatus
@@ -59,6 +59,7 @@ class BoardContext:
     first_sample_due: datetime | None
     subject: str = ""
     quarantine: Callable[[QuarantineQuery], Awaitable[QuarantinePage]] | None = None
+    marks: Callable[[str], tuple[MarkView, ...]] = lambda _: ()  # incidents on the charts of a measurement
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -143,10 +144,12 @@ async def _series_panel(
         case BarsPanel():
             return [bars_view(panel, await _ask(panel.query, context, _SPARK_POINTS))]
         case ChartPanel():
-            return _charts(identifier, panel, await _ask(panel.query, context, _CHART_POINTS), context)
+            charts = _charts(identifier, panel, await _ask(panel.query, context, _CHART_POINTS), context)
+            marks = context.marks(panel.query.measurement)
+            return [replace(chart, marks=marks) for chart in charts]
 
 
-def _charts(identifier: str, panel: ChartPanel, result: SeriesResult, context: BoardContext) -> Sequence[PanelView]:
+def _charts(identifier: str, panel: ChartPanel, result: SeriesResult, context: BoardContext) -> Sequence[ChartView]:
     if panel.optional and not any(value for one in result.series for value in one.values):
         return ()
     where = [_bound(condition, context.variables) for condition in panel.query.where]

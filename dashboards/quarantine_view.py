@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboards.panels import QuarantinePanel
 from dashboards.units import format_value
 from dashboards.views import QuarantineView, RefusedRow
+from dashboards.visible_text import visible
 from telemetry.quarantine import QuarantinedItem, QuarantinePage
 
 _MAX_TEXT = 300  # characters
@@ -16,7 +17,9 @@ def quarantine_view(panel: QuarantinePanel, page: QuarantinePage) -> QuarantineV
     return QuarantineView(
         panel.title,
         f"{items}, {format_value(page.size, 'bytes')}, {verb}" if page.count else "",
-        tuple(RefusedRow(one.id, one.time, one.source, _what(one), _short(one.reason)) for one in page.items),
+        tuple(
+            RefusedRow(one.id, one.time, one.source, _what(one), visible(one.reason, _MAX_TEXT)) for one in page.items
+        ),
         tuple((one.path, format_value(one.size, "bytes"), one.time) for one in page.files),
         f"{page.unkept:,} more were refused since the start and not kept: there was no room." if page.unkept else "",
     )
@@ -26,10 +29,4 @@ def _what(item: QuarantinedItem) -> str:
     point = item.point
     if point is None:
         return format_value(item.size, "bytes")
-    return _short(", ".join([point.measurement, *(f"{name}={value}" for name, value in point.tags)]))
-
-
-def _short(text: str) -> str:
-    short = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
-    # What has no shape of its own (ends of lines, directions, halves of characters) is told by its number.
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in short)
+    return visible(", ".join([point.measurement, *(f"{name}={value}" for name, value in point.tags)]), _MAX_TEXT)

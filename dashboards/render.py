@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from dashboards.alert_views import AlertsView, IncidentView
 from dashboards.assets import address, asset
 from dashboards.reports.period import PRESETS as PERIODS
 from dashboards.reports.views import ReportView
 from dashboards.time_range import PRESETS
 from dashboards.units import format_ago
 from dashboards.views import PageView
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,8 @@ class PageFrame:
     user: str
     refresh_seconds: float
     version: str
+    critical: int = 0  # incidents that are open
+    warning: int = 0
 
 
 class Renderer:
@@ -46,12 +55,21 @@ class Renderer:
         self._environment.filters["clock"] = _clock
         self._environment.filters["moment"] = _moment
         self._environment.filters["ago"] = _ago
+        self._environment.filters["json_list"] = _json_list
         self._environment.globals["asset"] = address
         self._environment.globals["presets"] = PRESETS
 
     def page(self, view: PageView, frame: PageFrame) -> str:
         """A page of panels."""
         return self._environment.get_template("dashboard.html").render(page=view, frame=frame)
+
+    def alerts(self, view: AlertsView, frame: PageFrame) -> str:
+        """What fires, and what fired."""
+        return self._environment.get_template("alerts.html").render(page=view, frame=frame)
+
+    def incident(self, view: IncidentView, frame: PageFrame) -> str:
+        """One incident."""
+        return self._environment.get_template("incident.html").render(page=view, frame=frame)
 
     def reports(self, frame: PageFrame) -> str:
         """What reports there are."""
@@ -91,6 +109,11 @@ def _styles() -> str:
     found = asset("opswatch.css")
     assert found is not None
     return found.content.decode()
+
+
+def _json_list(views: Sequence[DataclassInstance]) -> str:
+    """Views for a script, in an attribute that is escaped as any other."""
+    return json.dumps([asdict(view) for view in views], separators=(",", ":"))
 
 
 def _clock(moment: datetime, zone: ZoneInfo) -> Markup:

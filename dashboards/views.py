@@ -70,6 +70,25 @@ class ChartRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitView:
+    """A threshold, drawn as a line: `severity` warning or critical."""
+
+    value: float
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class MarkView:
+    """An incident, drawn as a band; `start` and `stop` in ms since 1970, `number` leads to its page."""
+
+    start: int
+    stop: int
+    severity: str
+    title: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChartView:
     """`source` is where the browser fetches the series, without range; `labels` name them by tags or `field`."""
 
@@ -83,6 +102,8 @@ class ChartView:
     maximum: float | None
     step_ms: int
     rows: tuple[ChartRow, ...]
+    limits: tuple[LimitView, ...] = ()
+    marks: tuple[MarkView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,11 @@ def alert_lines(answer: dict[str, Any]) -> Iterator[str]:
         number = f"#{one['incident']}" if one["incident"] else ""
         line = f"{one['status']}{severity:<9} {number:<7} {one['rule']} {_tags(one['tags'])}"
         yield inert(_short(f"{line}  since {one['since']}"))
-        if one["summary"] or one["reason"]:
-            yield inert(_short(f"    {one['summary'] or one['reason']}"))
+        words = one["summary"] or one["reason"]
+        if one["value"] is None and one["reason"]:
+            words = one["reason"]  # a summary of no value says little
+        if words:
+            yield inert(_short(f"    {words}"))
     if not answer["alerts"]:
         yield "nothing fires, and nothing is unknown"
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.cycle import facts_of
-from alerting.evaluate import Evaluator
+from alerting.evaluate import Evaluator, Surroundings
+from alerting.evaluations import MOST_INSTANTS, evaluations
 from alerting.ledger import (
     Action,
     FiringCounts,
@@ -24,16 +25,18 @@ from alerting.ledger import (
 from alerting.machine import Alert, Status
 from alerting.rule_set import RuleSet
 from alerting.rule_status import ReloadOutcome, RulesStanding, RuleStatus
-from alerting.rules import Rule, Severity, source_blind_rule
+from alerting.rules import SOURCE_BLIND, Rule, Severity, source_blind_rule
 from alerting.summaries import unit_of
+from api.doors import Evaluations
 from opswatch.scheduler import Job, Scheduler
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.ledger import StoredLedger
 from telemetry.clock import Clock
+from telemetry.errors import NotFound
 from telemetry.points import FieldValue
-from telemetry.ports import PointWriter, WriteStatus
+from telemetry.ports import PointWriter, QueryReader, WriteStatus
 from telemetry.schema import Registry
-from telemetry.times import format_duration, to_datetime
+from telemetry.times import format_duration, from_datetime, to_datetime
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class Parts:
     """What alerting is made of. `load` reads the file of rules anew; it raises ConfigurationError with every fault."""
 
     evaluator: Evaluator
+    reader: QueryReader
+    around: Surroundings
     ledger: StoredLedger
     incidents: StoredIncidents
     writer: PointWriter
@@ -125,6 +130,19 @@ class Alerting:
             found, _ = await self._parts.incidents.show(number)
         await self._refresh()
         return found
+
+    async def evaluations(self, incident: Incident, start: datetime, stop: datetime) -> Evaluations:
+        """See `EvaluationReader.evaluations`."""
+        rule = self._rules().get(incident.rule)
+        if rule is None or rule.name == SOURCE_BLIND:
+            raise NotFound(f"the rule {incident.rule} is not in force, or reads no samples", field="rule")
+        first, last = from_datetime(start), from_datetime(stop)
+        # A step of whole intervals, with which the stretch fits.
+        step = max(1, -(-(last - first) // (MOST_INSTANTS * rule.interval))) * rule.interval
+        span = range(first - first % step, last, step)
+        around = self._parts.around
+        read = await evaluations(rule, incident.tags, self._parts.reader, span, (around.lookback, around.freshness))
+        return Evaluations(span, tuple(one.value for one in read))
 
     # Alerts
 

@@ -39,6 +39,8 @@ async def open_alerting(
     alerting = Alerting(
         Parts(
             evaluator,
+            reader,
+            around,
             state.ledger,
             state.incidents,
             writer,

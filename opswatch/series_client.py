@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from opswatch.server_client import Server
 from telemetry.conditions import written_conditions
 from telemetry.errors import InvalidQuery, QueryTooLarge, ServerError
-from telemetry.points import canonical_tags
+from telemetry.points import FieldValue, canonical_tags
 from telemetry.ports import DEFAULT_DEADLINE
 from telemetry.series import (
     Function,
@@ -36,7 +36,8 @@ class ServedReader:
 
     async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
         """The whole answer. Raises QueryTooLarge, InvalidQuery for what cannot be written as a URL, ServerError."""
-        del deadline  # the server has its own
+        if _is_shifted(query):
+            return await self._in_parts(query, deadline)
         try:
             answer = await self.server.json("GET", "/api/v1/series", _parameters(query))
         except ServerError as error:
@@ -44,6 +45,30 @@ class ServedReader:
                 raise QueryTooLarge(error.message) from error
             raise
         return SeriesResult(query, answer["level"], _series(query, answer), tuple(answer["warnings"]))
+
+    async def _in_parts(self, query: SeriesQuery, deadline: timedelta) -> SeriesResult:
+        """Windows that begin somewhere else than the server's, one by one."""
+        assert isinstance(query.shape, Window)
+        columns: dict[tuple[Series, Function | None], list[FieldValue | None]] = {}
+        warnings: dict[str, None] = {}
+        level, axis = "", query.axis
+        for place, start in enumerate(axis):
+            whole = Window.whole(start, start + query.shape.step, *query.shape.functions)
+            answer = await self.read(replace(query, start=start, stop=start + query.shape.step, shape=whole), deadline)
+            level = level or answer.level
+            warnings |= dict.fromkeys(answer.warnings)
+            for one in answer.series:
+                column = columns.setdefault((one.series, one.function), [None] * len(axis))
+                column[place] = one.values[0]
+        series = tuple(SeriesSamples(key, axis, column, function) for (key, function), column in columns.items())
+        return SeriesResult(query, level, series, tuple(warnings))
+
+
+def _is_shifted(query: SeriesQuery) -> bool:
+    shape = query.shape
+    if not isinstance(shape, Window) or (shape.origin, shape.step) == (query.start, query.stop - query.start):
+        return False
+    return bool(shape.origin % shape.step or shape.step % _MILLISECOND)
 
 
 def _parameters(query: SeriesQuery) -> list[tuple[str, str]]:

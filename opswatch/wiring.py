@@ -108,6 +108,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
             services=collector,
             alerts=alerting,
             incidents=alerting,
+            evaluations=alerting,
             rules=alerting,
             registry=registry,
             tokens=state.tokens,

@@ -47,6 +47,42 @@ function hatch(context) {
   return context.createPattern(tile, "repeat");
 }
 
+// Incidents as bands behind the lines, thresholds as lines across; both have their words beside the chart.
+function drawMarks(plot, marks) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  for (const mark of marks) {
+    const left = plot.valToPos(mark.start / 1000, "x", true);
+    const width = Math.max(2, plot.valToPos(mark.stop / 1000, "x", true) - left);
+    ctx.fillStyle = color(mark.severity === "critical" ? "--down-fill" : "--degraded-fill");
+    ctx.globalAlpha = 0.13;
+    ctx.fillRect(left, bbox.top, width, bbox.height);
+    ctx.globalAlpha = 1;
+    ctx.fillRect(left, bbox.top, width, 3 * devicePixelRatio);
+  }
+  ctx.restore();
+}
+
+function drawLimits(plot, limits) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  for (const limit of limits) {
+    const top = plot.valToPos(limit.value, "y", true);
+    if (top < bbox.top || top > bbox.top + bbox.height) continue;
+    ctx.strokeStyle = color(limit.severity === "critical" ? "--down-fill" : "--degraded-fill");
+    ctx.setLineDash(limit.severity === "critical" ? [] : [6 * devicePixelRatio, 4 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, top);
+    ctx.lineTo(bbox.left + bbox.width, top);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
 // Stretches between two windows in which no series has a value: drawn as not known, never as a line.
 function drawUnknown(plot, gaps) {
   if (!gaps.length) return;
@@ -105,6 +141,7 @@ export class Chart {
     this.unit = element.dataset.unit;
     this.stacked = "stacked" in element.dataset;
     this.maximum = element.dataset.maximum ? Number(element.dataset.maximum) : null;
+    this.limits = JSON.parse(element.dataset.limits ?? "[]");
     this.plot = null;
     this.shape = "";
     this.resizing = new ResizeObserver(() => this.plot?.setSize(this.size()));
@@ -156,6 +193,7 @@ export class Chart {
     const rate = wanted.get("fn") === "rate";
     const counts = (values, index) => answer.time[index] + answer.step_ms <= over && !(rate && index > 0 && values[index - 1] == null);
     const columns = shown.map((one) => one.values.map((value, index) => (counts(one.values, index) ? value : null)));
+    this.marks = JSON.parse(this.element.dataset.marks ?? "[]");
     this.gaps = unknownStretches(times, columns, step, unknown);
     this.raw = columns;
     const drawn = this.stacked ? stack(columns) : columns;
@@ -204,7 +242,7 @@ export class Chart {
       tzDate: (time) => uPlot.tzDate(new Date(time * 1000), zone),
       cursor: { sync: { key: SYNC.key, setSeries: false }, drag: { x: true, y: false, setScale: false } },
       legend: { live: true },
-      scales: { x: { range: () => this.span }, y: { range: (plot, low, high) => [Math.min(0, low ?? 0), this.maximum ?? (high > 0 ? high * 1.08 : 1)] } },
+      scales: { x: { range: () => this.span }, y: { range: (plot, low, high) => this.heights(low, high) } },
       axes: [
         { ...axis, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
         { ...axis, size: 64, values: (plot, ticks) => ticks.map((tick) => format(tick, this.unit)) },
@@ -212,10 +250,18 @@ export class Chart {
       series: [{ label: "Time", value: (plot, time) => (time == null ? "newest" : new Date(time * 1000).toLocaleTimeString([], { timeZone: zone, hour12: false })) }, ...series],
       bands: this.stacked ? names.slice(1).map((_, index) => ({ series: [index + 2, index + 1] })) : undefined,
       hooks: {
-        drawClear: [(plot) => drawUnknown(plot, this.gaps)],
+        drawClear: [(plot) => drawUnknown(plot, this.gaps), (plot) => drawMarks(plot, this.marks)],
+        draw: [(plot) => drawLimits(plot, this.limits)],
         setSelect: [(plot) => this.zoom(plot)],
       },
     };
+  }
+
+  // From zero up; thresholds are always to be seen.
+  heights(low, high) {
+    const limits = this.limits.map((limit) => limit.value);
+    const top = Math.max(high ?? 0, ...limits);
+    return [Math.min(0, low ?? 0, ...limits), this.maximum ?? (top > 0 ? top * 1.08 : 1)];
   }
 
   zoom(plot) {

@@ -21,7 +21,7 @@ export function listenToKeys(themed) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", themed);
 
   const go = (path) => () => location.assign(`${base}${path}`);
-  const keys = { o: go("/"), h: go("/host"), r: go("/reports"), s: go("/status"), t: switchTheme, "?": () => help.showModal() };
+  const keys = { o: go("/"), a: go("/alerts"), h: go("/host"), r: go("/reports"), s: go("/status"), t: switchTheme, "?": () => help.showModal() };
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select") || help.open) return;
     keys[event.key]?.();

@@ -12,8 +12,12 @@ let renewing = false;
 // The range
 
 // As the server has understood it; what is being typed into the fields counts only once it is sent.
+// A page without a choice says itself what it is about.
 const form = document.querySelector("form.range");
-const range = { start: form.elements.start.defaultValue, stop: form.elements.stop.defaultValue };
+const about = document.getElementById("main").dataset;
+const range = form
+  ? { start: form.elements.start.defaultValue, stop: form.elements.stop.defaultValue }
+  : { start: about.start ?? "-1h", stop: about.stop ?? "now" };
 range.live = range.stop === "now";
 
 // The other charts follow the cursor, and with it the selection: only the first of them may lead away.
@@ -21,7 +25,7 @@ let leaving = false;
 addEventListener("pageshow", () => { leaving = false; });
 
 function zoom(from, to) {
-  if (leaving) return;
+  if (leaving || !form) return;
   leaving = true;
   const url = new URL(location.href);
   // On whole seconds, outwards: so there is always something between them.

@@ -162,9 +162,9 @@ def _shown(connection: Connection, number: int) -> tuple[Incident, tuple[Timelin
         )
     times = {row.id: row.time for row in connection.execute(select(transition.c.id, transition.c.time).where(own))}
     for row in connection.execute(select(decision).where(decision.c.incident == number).order_by(decision.c.id)):
-        what, words = Cause(row.cause).value, ("told: " if row.tell else "not told: ") + row.words
-        instant = times.get(row.transition, row.time)
-        add(instant, row.transition * 2 + 1, kind=EntryKind.DECISION, what=what, words=words)
+        what, instant = Cause(row.cause).value, times.get(row.transition, row.time)
+        order = row.transition * 2 + 1
+        add(instant, order, kind=EntryKind.DECISION, what=what, words=row.words, tell=row.tell)
     for row in connection.execute(select(audit).where(audit.c.incident == number).order_by(audit.c.id)):
         add(row.time, 2**62 + row.id, kind=EntryKind.ACTION, what=row.action, words=row.words, author=row.author)
     entries.sort(key=lambda entry: entry[:2])

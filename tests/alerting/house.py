@@ -1,7 +1,7 @@
 """An evaluator on a real store and a real ledger, with a clock that tests set."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,8 @@ from alerting.machine import Alert
 from alerting.rule_set import RuleSet
 from alerting.rules import Comparison, Rule, Selection, Severity, Threshold, Value
 from embedded.store import EmbeddedOptions, EmbeddedStore
+from influx.settings import InfluxSettings
+from influx.store import InfluxStore
 from opswatch.state import State
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.ledger import StoredLedger
@@ -18,6 +20,7 @@ from telemetry.clock import Clock
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point, Tags
 from telemetry.ports import QueryReader
+from telemetry.rollup import Retention
 from telemetry.series import Function
 from telemetry.times import from_datetime
 
@@ -68,7 +71,7 @@ class House:
     """`wall` and `monotonic` seconds are set by `go`; `step` sets the wall clock alone."""
 
     state: State
-    store: EmbeddedStore
+    store: EmbeddedStore | InfluxStore
     rules: RuleSet
     reader: QueryReader
     dependencies: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -122,10 +125,18 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, *rules: Rule, reader: QueryReader | None = None) -> AsyncIterator[House]:
-    """A house with these rules."""
-    async with (
-        State.opened(folder / "state.sqlite") as state,
-        EmbeddedStore.opened(folder / "metrics.duckdb", EmbeddedOptions(), BUILT_IN) as store,
-    ):
-        yield House(state, store, rule_set(*rules), reader or store)
+async def house(
+    folder: Path, *rules: Rule, reader: QueryReader | None = None, influx: InfluxSettings | None = None
+) -> AsyncIterator[House]:
+    """A house with these rules, on the embedded store, or on InfluxDB as of now."""
+    async with State.opened(folder / "state.sqlite") as state, AsyncExitStack() as stack:
+        store: EmbeddedStore | InfluxStore
+        if influx is None:
+            opened = EmbeddedStore.opened(folder / "metrics.duckdb", EmbeddedOptions(), BUILT_IN)
+            store, wall = await stack.enter_async_context(opened), START
+        else:
+            now = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=3)
+            clock = Clock(lambda: datetime.now(UTC), lambda: 0.0)
+            server = InfluxStore.opened(influx, Retention(), BUILT_IN, clock, "h1")
+            store, wall = await stack.enter_async_context(server), now
+        yield House(state, store, rule_set(*rules), reader or store, wall=wall)

@@ -213,7 +213,7 @@ async def alerting_of(
     around = Around(clock, watched.lookback, watched.freshness, watched.dependencies, Summaries(registry))
     evaluator = Evaluator(ports[0], state.ledger, load_rules(file, registry), around)
     load = partial(load_rules, file, registry)
-    made = Alerting(Parts(evaluator, state.ledger, state.incidents, ports[1], load, registry, clock))
+    made = Alerting(Parts(evaluator, ports[0], around, state.ledger, state.incidents, ports[1], load, registry, clock))
     await made.start()
     return made
 
@@ -275,6 +275,7 @@ async def running(
             services=catalog,
             alerts=alerting,
             incidents=alerting,
+            evaluations=alerting,
             rules=alerting,
             registry=registry,
             tokens=state.tokens,

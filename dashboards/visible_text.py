@@ -1,0 +1,9 @@
+"""Hostile text made visible: what has no shape of its own is told by its number. Pure."""
+
+from __future__ import annotations
+
+
+def visible(text: str, most: int | None = None) -> str:
+    """The text, with ends of lines, directions and halves of characters as `\\u202e`; cut to `most` characters."""
+    short = text if most is None or len(text) <= most else text[: most - 1] + "…"
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in short)
