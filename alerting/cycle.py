@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from alerting.ledger import AlertChange, IncidentFacts
 from alerting.machine import Alert, Kind, Reading, Status, Track, Transition, is_quiet, step
-from alerting.rules import Rule, Severity
+from alerting.rules import NoData, Rule, Severity
 from telemetry.points import Tags, canonical_tags
 from telemetry.times import NANOSECONDS_PER_SECOND
 
@@ -42,6 +42,13 @@ class Cycle:
             if tags not in readings:
                 self._step(rule, alert, tags, missing)
 
+    def blind(self, rule: Rule, reason: str) -> None:
+        """Nothing can be said of a rule now. That is not a series that ended, whatever the rule makes of one."""
+        missing = Reading.missing(reason)
+        judging = replace(rule, no_data=NoData.UNKNOWN)
+        for tags, alert in self.before.get(rule.name, {}).items():
+            self._step(rule, alert, tags, missing, judging)
+
     def close(self, rule: Rule, alert: Alert, reason: str) -> None:
         """End an alert whatever its values are."""
         ended = replace(
@@ -65,7 +72,7 @@ class Cycle:
         """An alert of which nothing remains to be known."""
         self.forgotten.append(alert)
 
-    def _step(self, rule: Rule, alert: Alert | None, tags: Tags, reading: Reading) -> None:
+    def _step(self, rule: Rule, alert: Alert | None, tags: Tags, reading: Reading, judging: Rule | None = None) -> None:
         if alert is None:
             # Remembered from now on, so that its absence is noticed.
             alert = Alert(rule.name, tags, since=self.now)
@@ -74,7 +81,7 @@ class Cycle:
             return
         if is_quiet(alert, reading, rule):
             return
-        after, made = step(alert, reading, rule, self.now)
+        after, made = step(alert, reading, judging or rule, self.now)
         if after.status is Status.UNKNOWN and not after.is_open and self.now - after.since > FORGET_AFTER:
             self.forgotten.append(after)
         elif made is not None or _remembered(after) != _remembered(alert):

@@ -254,7 +254,7 @@ class Evaluator:
             trouble = self._trouble(prepared, answers, cycle.now, broken)
             self.standing[rule.name].words = trouble
             if trouble:
-                cycle.apply(rule, {}, trouble)
+                cycle.blind(rule, trouble)
                 continue
             readings = readings_of(rule, prepared.asked, answers.found, cycle.now, self._around.freshness)
             cycle.apply(rule, readings, prepared.absent)

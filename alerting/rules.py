@@ -1,6 +1,6 @@
 """What a rule is: which value it looks at, from where that is worth telling, and for how long. Pure.
 
-How rules are written is `opswatch/rules_file.py`; the exact meaning of each word is docs/alerting.md.
+How rules are written is `opswatch/rules_file.py`; the exact meaning of each word is docs/alerting-rules.md.
 """
 
 from __future__ import annotations

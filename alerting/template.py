@@ -73,6 +73,7 @@ class _Names:
         return found
 
 
+@lru_cache(maxsize=25_000)
 def check(template: str) -> str | None:
     """What is wrong with a template, for people; None when it is good."""
     if len(template) > MAX_TEMPLATE:
@@ -108,6 +109,7 @@ def _failure(template: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=25_000)
 def tags_of(template: str) -> frozenset[str]:
     """The tags that a good template names."""
     tree = _ENVIRONMENT.parse(template)

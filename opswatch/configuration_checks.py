@@ -108,12 +108,12 @@ def _dependencies(document: Document, source: str, services: list[tuple[Path, di
                 yield fault_at(document, source, place, f"no service has the name {quoted(needed)}", hint)
             elif isinstance(needed, str) and isinstance(service.get("name"), str):
                 needs[service["name"]].append((needed, place))
-    for ring, place in _rings(needs):
+    for ring, place in rings(needs):
         circle = " → ".join(name if len(name) <= 40 else f"{name[:39]}…" for name in ring)
         yield fault_at(document, source, place, f"services depend on each other in a ring: {circle}")
 
 
-def _rings(needs: dict[str, list[tuple[str, Path]]]) -> Iterator[tuple[list[str], Path]]:
+def rings(needs: dict[str, list[tuple[str, Path]]]) -> Iterator[tuple[list[str], Path]]:
     """Each edge that closes a ring, with the names along it. Depth first, without recursion: chains may be long."""
     done: set[str] = set()
     for root, first in needs.items():

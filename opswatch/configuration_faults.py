@@ -176,7 +176,7 @@ def _words(kind: str, context: dict[str, Any], value: str) -> tuple[str, str]:
         return f"{value} must be {words} {context.get(name)}", ""
     if kind == "too_long":
         return f"at most {context.get('max_length')} items can stand here", ""
-    if kind == "literal_error":
+    if kind in {"literal_error", "enum"}:
         return f"{value} cannot stand here", f"write {context.get('expected')}"
     types = {
         "model_type": ("a mapping", "write key: value"),

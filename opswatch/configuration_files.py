@@ -79,11 +79,11 @@ class NamedFiles:
             self.faults.append(fault_at(self.document, self.source, path, str(error), hint))
 
 
-def read_document_bytes(file: Path) -> bytes:
-    """The content, no more of it than can be a configuration. Raises UnusableFile."""
+def read_document_bytes(file: Path, most: int = MAX_BYTES) -> bytes:
+    """The content, no more of it than can be a configuration, and a byte. Raises UnusableFile."""
     try:
         with file.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+            return stream.read(most + 1)
     except (OSError, ValueError) as error:
         raise UnusableFile(_why(file, error)) from error
 

@@ -1,203 +1,211 @@
-"""What is wrong with rules beyond their form: names that stand nowhere, times that do not fit, circles. Pure."""
+"""What is wrong with rules beyond their form: what does not fit together, within a rule and between rules. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
-import re2
-
 from alerting.rules import FORECAST_WINDOWS, SOURCE_BLIND
-from opswatch.configuration_faults import fault_at
+from alerting.template import tags_of
+from opswatch.configuration_checks import MAX_NEAR_MISSES, rings
 from opswatch.configuration_values import near_miss, quoted
-from opswatch.rule_models import COMPARISONS, QueryModel, RuleModel, RulesModel, ThresholdModel
-from opswatch.yaml_document import Document, Path
-from telemetry.conditions import parse_conditions
-from telemetry.errors import Fault, InvalidQuery
-from telemetry.schema import Field, FieldKind, FieldType, Measurement, MeasurementClass, Registry
-from telemetry.series import AllOf, Function, Matches, Not, Predicate
+from opswatch.rule_models import (
+    COMPARISONS,
+    EXPRESSIONS,
+    FlappingModel,
+    RatioModel,
+    RuleModel,
+    RulesModel,
+    ThresholdModel,
+)
+from opswatch.rule_query_checks import (
+    LONGEST,
+    Finding,
+    forecast_findings,
+    measurement_of,
+    queries_of,
+    query_findings,
+    window_findings,
+)
+from opswatch.rule_salvage import UNKNOWN, is_unknown_group
+from opswatch.yaml_document import Path
+from telemetry.schema import Registry
 from telemetry.times import format_duration
 
-WINDOW = timedelta(minutes=5)
-LONGEST = timedelta(days=31)
-MOST_INTERVALS = 5_000  # of a window: what is read each time must be little against how often it is read
+_UPWARD = frozenset({"above", "at_least"})
+_STRICT = frozenset({"above", "below"})  # the limit itself is no trouble yet
 
 
-def measurement_of(query: QueryModel, registry: Registry) -> Measurement:
-    """The measurement of a query; of one that is still to be learned, what its rule says of it."""
-    known = registry.get(query.measurement)
-    if known is not None and (known.field(query.field) is not None or not query.learned):
-        return known
-    names = {text.partition(":")[0].rstrip("!~|") for text in query.where} | set(query.group_by or ())
-    field = Field(query.field, FieldType.FLOAT, FieldKind.UNTYPED)
-    return Measurement(
-        query.measurement, MeasurementClass.METRICS, tuple(sorted(names)), (field,), 1, "", is_learned=True
+def findings(model: RulesModel, registry: Registry) -> Iterator[Finding]:
+    """Everything that is wrong; also of a model that was salvaged."""
+    base = None if model.interval == UNKNOWN else model.interval
+    if base is not None and not timedelta(seconds=1) <= base <= timedelta(hours=1):
+        yield ("interval",), f"rules cannot be looked at every {_d(base)}", "1s to 1h"
+    if model.lag > timedelta(minutes=10):
+        yield ("lag",), f"a lag of {_d(model.lag)} is too long", "at most 10m"
+    yield from _names(model)
+    for number, rule in enumerate(model.rules):
+        for place, words, hint in _of_rule(rule, base, registry):
+            yield ("rules", number, *place), words, hint
+
+
+def _names(model: RulesModel) -> Iterator[Finding]:
+    first: dict[str, int] = {}
+    for number, rule in enumerate(model.rules):
+        if rule.name in first:
+            words = f"the rule {quoted(rule.name)} stands twice; first as rules[{first[rule.name]}]"
+            yield ("rules", number, "name"), words, "rename or remove one of them"
+        elif rule.name == SOURCE_BLIND:
+            yield ("rules", number, "name"), f"{SOURCE_BLIND} is OpsWatch's own rule", "rename it"
+        elif rule.name:
+            first[rule.name] = number
+    unknown = 0
+    for number, rule in enumerate(model.rules):
+        for place, name in enumerate(rule.depends_on):
+            if name not in first:
+                # Comparing with thousands of names takes time: after a few, people have understood.
+                unknown += 1
+                hint = near_miss(name, list(first)) if unknown <= MAX_NEAR_MISSES else ""
+                yield (
+                    ("rules", number, "depends_on", place),
+                    f"there is no rule {quoted(name)}",
+                    hint or "name a rule of this file",
+                )
+    for ring, edge in rings({name: list(_needs(model, number, first)) for name, number in first.items()}):
+        words = f"rules depend on each other in a ring: {' → '.join(ring[:20])}"
+        yield edge, words, "which of them explains the others?"
+
+
+def _needs(model: RulesModel, number: int, known: Collection[str]) -> Iterator[tuple[str, Path]]:
+    for place, needed in enumerate(model.rules[number].depends_on):
+        if needed in known:
+            yield needed, ("rules", number, "depends_on", place)
+
+
+def _of_rule(rule: RuleModel, base: timedelta | None, registry: Registry) -> Iterator[Finding]:
+    given = [name for name in EXPRESSIONS if getattr(rule, name) is not None]
+    if len(given) != 1:
+        words = f"{' and '.join(given)} stand together" if given else "the rule looks at nothing"
+        yield (), words, f"write exactly one of {', '.join(EXPRESSIONS)}"
+    yield from _thresholds(rule)
+    for place, query in queries_of(rule):
+        for within, words, hint in query_findings(query, registry):
+            yield (*place, *within), words, hint
+        for within, words, hint in forecast_findings(query) if place[0] == "forecast" else ():
+            yield (*place, *within), words, hint
+    if rule.ratio is not None:
+        yield from _ratio(rule.ratio, registry)
+    yield from _summary(rule, registry)
+    if base is not None and rule.interval != UNKNOWN:
+        yield from _times(rule, rule.interval or base, base)
+
+
+def _times(rule: RuleModel, interval: timedelta, base: timedelta) -> Iterator[Finding]:
+    if interval % base:
+        words = f"an interval of {_d(interval)} is no multiple of the file's, {_d(base)}"
+        yield ("interval",), words, f"write {_d(max(1, round(interval / base)) * base)}"
+    for key, length in (("for", rule.for_), ("keep_firing_for", rule.keep_firing_for)):
+        if timedelta(0) < length < interval:
+            words = f"`{key}` {_d(length)} is shorter than the interval, {_d(interval)}"
+            yield (key,), words, f"write 0s, or {_d(interval)} and more"
+    if rule.flapping is not None and rule.flapping.window != UNKNOWN:
+        yield from _flapping(rule, rule.flapping, interval)
+    for place, query in queries_of(rule):
+        for within, words, hint in window_findings(query, interval, base) if place[0] != "forecast" else ():
+            yield (*place, *within), words, hint
+    if rule.forecast is not None and rule.forecast.over != UNKNOWN:
+        least = interval * FORECAST_WINDOWS
+        if not least <= rule.forecast.over <= LONGEST:
+            words = f"a slope cannot be taken over {_d(rule.forecast.over)}"
+            yield ("forecast", "over"), words, f"write {_d(least)} to {_d(LONGEST)}"
+
+
+def _flapping(rule: RuleModel, flapping: FlappingModel, interval: timedelta) -> Iterator[Finding]:
+    place = ("flapping", "window")
+    if flapping.window < 2 * interval:
+        words = f"in {_d(flapping.window)} nothing can open and close: the interval is {_d(interval)}"
+        yield place, words, f"write {_d(2 * interval)} or more"
+        return
+    # From opening to closing, and from closing to opening: an evaluation that sees it, and the delay after it.
+    shorter, longer = sorted((interval + rule.for_, interval + rule.keep_firing_for))
+    count = flapping.transitions
+    least = (count + 1) // 2 * shorter + count // 2 * longer
+    if least >= flapping.window:
+        words = f"more than {count} openings and closings do not fit into {_d(flapping.window)}"
+        yield place, words, f"with this interval, for and keep_firing_for they take more than {_d(least)}"
+
+
+def _thresholds(rule: RuleModel) -> Iterator[Finding]:
+    sides = {}
+    for key, threshold in (("warning", rule.warning), ("critical", rule.critical)):
+        side = None if threshold is None else _side(threshold)
+        if side is not None:
+            sides[key] = side
+            if rule.forecast is not None and side[0] in _UPWARD:
+                words = "a forecast is in hours, of which fewer are worse"
+                yield (key, side[0]), words, "write below or at_most"
+    if rule.warning is None and rule.critical is None:
+        yield (), "the rule has no threshold", "write warning, critical, or both"
+    if len(sides) < 2:
+        return
+    (milder, warning), (worse, critical) = sides["warning"], sides["critical"]
+    if (milder in _UPWARD) is not (worse in _UPWARD):
+        yield (
+            ("critical",),
+            "warning and critical look in different directions",
+            "write both as above, or both as below",
+        )
+    elif critical < warning if worse in _UPWARD else critical > warning:
+        words = f"critical at {critical:g} is milder than warning at {warning:g}"
+        yield ("critical",), words, "exchange them"
+    elif critical == warning and not (worse in _STRICT and milder not in _STRICT):
+        yield (
+            ("critical",),
+            f"warning and critical are both at {warning:g}: a warning never shows",
+            "remove the warning",
+        )
+
+
+def _side(threshold: ThresholdModel) -> tuple[str, float] | None:
+    return next(
+        ((name, limit) for name in COMPARISONS if (limit := getattr(threshold, name)) is not None),
+        None,
     )
 
 
-class RuleChecks:
-    """Checks a file that has the right form; each check yields faults with their places."""
-
-    def __init__(self, document: Document, source: str, registry: Registry) -> None:
-        self._document = document
-        self._source = source
-        self._registry = registry
-
-    def of(self, model: RulesModel) -> list[Fault]:
-        """Every fault."""
-        found = list(self._times(model))
-        names = [rule.name for rule in model.rules]
-        seen: dict[str, int] = {}
-        for number, rule in enumerate(model.rules):
-            path: Path = ("rules", number)
-            if rule.name in seen:
-                words = f"the rule {quoted(rule.name)} stands twice; first as rules[{seen[rule.name]}]"
-                found.append(self._fault((*path, "name"), words, "rename or remove one of them"))
-            if rule.name == SOURCE_BLIND:
-                found.append(self._fault((*path, "name"), f"{SOURCE_BLIND} is OpsWatch's own rule", "rename it"))
-            seen.setdefault(rule.name, number)
-            found += self._rule(path, rule, model)
-            for place, name in enumerate(rule.depends_on):
-                if name not in names:
-                    words, hint = f"there is no rule {quoted(name)}", near_miss(name, names)
-                    found.append(self._fault((*path, "depends_on", place), words, hint))
-        found += self._circles(model)
-        return found
-
-    def _fault(self, path: Path, message: str, hint: str = "") -> Fault:
-        return fault_at(self._document, self._source, path, message, hint)
-
-    def _times(self, model: RulesModel) -> Iterator[Fault]:
-        if not timedelta(seconds=1) <= model.interval <= timedelta(hours=1):
-            yield self._fault(("interval",), f"rules cannot be looked at every {_d(model.interval)}", "1s to 1h")
-        if model.lag > timedelta(minutes=10):
-            yield self._fault(("lag",), f"a lag of {_d(model.lag)} is too long", "at most 10m")
-
-    def _rule(self, path: Path, rule: RuleModel, model: RulesModel) -> Iterator[Fault]:
-        interval = rule.interval or model.interval
-        if interval % model.interval:
-            words = f"an interval of {_d(interval)} is no multiple of the file's, {_d(model.interval)}"
-            yield self._fault((*path, "interval"), words)
-        for key, length in (("for", rule.for_), ("keep_firing_for", rule.keep_firing_for)):
-            if timedelta(0) < length < interval:
-                words = f"`{key}` {_d(length)} is shorter than the interval, {_d(interval)}"
-                yield self._fault((*path, key), words, f"write 0s, or {_d(interval)} and more")
-        if rule.flapping is not None and rule.flapping.window < 2 * interval:
-            words = f"in {_d(rule.flapping.window)} nothing can open and close: the interval is {_d(interval)}"
-            yield self._fault((*path, "flapping", "window"), words)
-        yield from self._thresholds(path, rule)
-        for place, query in _queries(rule):
-            yield from self._query((*path, *place), query, interval, is_forecast=place[0] == "forecast")
-        if rule.ratio is not None and rule.ratio.part.group_by != rule.ratio.whole.group_by:
-            words = "part and whole are grouped otherwise: their tag sets do not meet"
-            yield self._fault((*path, "ratio", "whole"), words, "give both the same group_by")
-        if rule.forecast is not None:
-            least = interval * FORECAST_WINDOWS
-            if not least <= rule.forecast.over <= LONGEST:
-                words = f"a slope cannot be taken over {_d(rule.forecast.over)}"
-                yield self._fault((*path, "forecast", "over"), words, f"write {_d(least)} to {_d(LONGEST)}")
-
-    def _thresholds(self, path: Path, rule: RuleModel) -> Iterator[Fault]:
-        if rule.warning is None or rule.critical is None:
-            return
-        (upward, warning), (also, critical) = _side(rule.warning), _side(rule.critical)
-        if upward is not also:
-            yield self._fault((*path, "critical"), "warning and critical look in different directions")
-        elif critical < warning if upward else critical > warning:
-            words = f"critical at {critical:g} is milder than warning at {warning:g}"
-            yield self._fault((*path, "critical"), words, "exchange them")
-
-    def _query(self, path: Path, query: QueryModel, interval: timedelta, *, is_forecast: bool) -> Iterator[Fault]:
-        measurement = self._registry.get(query.measurement)
-        if measurement is None and not query.learned:
-            words = f"there is no measurement {quoted(query.measurement)}"
-            hint = near_miss(query.measurement, list(self._registry.names()))
-            hint = hint or 'if applications push it, add "learned": true'
-            yield self._fault((*path, "measurement"), words, hint)
-            return
-        yield from self._field(path, query, measurement)
-        measurement = measurement_of(query, self._registry)
-        for place, text in enumerate(query.where):
-            try:
-                _check_patterns(parse_conditions((text,), measurement))
-            except InvalidQuery as error:
-                yield self._fault((*path, "where", place), error.message)
-        for place, tag in enumerate(query.group_by or ()):
-            if tag not in measurement.tags:
-                words = f"{query.measurement} has no tag {quoted(tag)}"
-                yield self._fault((*path, "group_by", place), words, near_miss(tag, list(measurement.tags)))
-        if is_forecast:
-            if query.q is not None:
-                yield self._fault((*path, "q"), "a forecast is made of means", "remove it")
-            return
-        window = query.window or WINDOW
-        if window > LONGEST:
-            yield self._fault((*path, "window"), f"a window of {_d(window)} is too long", f"at most {_d(LONGEST)}")
-        elif window > MOST_INTERVALS * interval:
-            least = timedelta(seconds=-(-window.total_seconds() // MOST_INTERVALS))
-            words = f"{_d(window)} would be read every {_d(interval)}"
-            yield self._fault((*path, "window"), words, f"give the rule an interval of {_d(least)} or more")
-
-    def _field(self, path: Path, query: QueryModel, measurement: Measurement | None) -> Iterator[Fault]:
-        field = None if measurement is None else measurement.field(query.field)
-        if (
-            measurement is not None
-            and field is None
-            and query.field not in measurement.histograms
-            and not query.learned
-        ):
-            known = [one.name for one in measurement.plain_fields]
-            words = f"{query.measurement} has no field {quoted(query.field)}"
-            yield self._fault((*path, "field"), words, near_miss(query.field, known))
-        if field is not None and field.type is FieldType.TEXT:
-            yield self._fault((*path, "field"), f"{query.field} is text, which has no threshold")
-        if (query.measurement, query.field) == ("probe", "state") and query.fn is not Function.LAST:
-            yield self._fault((*path, "fn"), "a state has no mean: what counts is the last one", "write fn: last")
-
-    def _circles(self, model: RulesModel) -> Iterator[Fault]:
-        needs = {rule.name: rule.depends_on for rule in model.rules}
-        for number, rule in enumerate(model.rules):
-            way, waiting = {rule.name}, list(rule.depends_on)
-            while waiting:
-                name = waiting.pop()
-                if name == rule.name:
-                    words = f"the rule {quoted(rule.name)} depends on itself"
-                    yield self._fault(("rules", number, "depends_on"), words, "a circle explains nothing")
-                    break
-                if name not in way:
-                    way.add(name)
-                    waiting += needs.get(name, ())
+def _ratio(ratio: RatioModel, registry: Registry) -> Iterator[Finding]:
+    part, whole = ratio.part, ratio.whole
+    if is_unknown_group(part) or is_unknown_group(whole):
+        return
+    if (part.group_by is None) is not (whole.group_by is None) or set(part.group_by or ()) != set(whole.group_by or ()):
+        words = "part and whole are grouped otherwise: their tag sets do not meet"
+        yield ("ratio", "whole"), words, "give both the same group_by"
+    elif part.group_by is None:
+        tags = [None if one is None else one.tags for one in map(registry.get, (part.measurement, whole.measurement))]
+        if None not in tags and tags[0] != tags[1]:
+            words = f"series of {part.measurement} and of {whole.measurement} have other tags: they do not meet"
+            yield ("ratio", "whole"), words, "give both the same group_by"
 
 
-def _queries(rule: RuleModel) -> Iterator[tuple[Path, QueryModel]]:
-    if rule.query is not None:
-        yield ("query",), rule.query
-    if rule.ratio is not None:
-        yield ("ratio", "part"), rule.ratio.part
-        yield ("ratio", "whole"), rule.ratio.whole
-    if rule.change is not None:
-        yield ("change", "query"), rule.change.query
-    if rule.forecast is not None:
-        yield ("forecast", "query"), rule.forecast.query
+def _summary(rule: RuleModel, registry: Registry) -> Iterator[Finding]:
+    possible = _tags_of_alerts(rule, registry)
+    if possible is None or not rule.summary:
+        return
+    for name in sorted(tags_of(rule.summary) - set(possible)):
+        hint = near_miss(name, list(possible)) or f"there are {', '.join(possible) or 'none'}"
+        yield ("summary",), f"no alert of this rule has the tag {quoted(name)}", hint
 
 
-def _side(threshold: ThresholdModel) -> tuple[bool, float]:
-    name = next(name for name in COMPARISONS if getattr(threshold, name) is not None)
-    return name in {"above", "at_least"}, getattr(threshold, name)
-
-
-def _check_patterns(predicate: Predicate) -> None:
-    match predicate:
-        case AllOf(predicates):
-            for one in predicates:
-                _check_patterns(one)
-        case Not(inner):
-            _check_patterns(inner)
-        case Matches(_, pattern):
-            try:
-                re2.compile(pattern)
-            except re2.error as error:
-                raise InvalidQuery(f"{pattern[:60]!r} is no pattern that can be searched for: {error}") from error
+def _tags_of_alerts(rule: RuleModel, registry: Registry) -> Collection[str] | None:
+    """The tags that alerts of a rule may have; None where that cannot be said."""
+    for _, query in queries_of(rule):
+        if is_unknown_group(query) or not query.measurement:
+            return None
+        if query.group_by is not None:
+            return query.group_by
+        known = registry.get(query.measurement)
+        return None if known is None or known.is_learned else measurement_of(query, registry).tags
+    return None
 
 
 def _d(duration: timedelta) -> str:

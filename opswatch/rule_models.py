@@ -18,7 +18,16 @@ from pydantic import (
 )
 
 from alerting.template import check
-from opswatch.configuration_values import BadValue, Duration, Text, duration_of, labels_of, quoted, text_of
+from opswatch.configuration_values import (
+    MAX_NAME_LENGTH,
+    BadValue,
+    Duration,
+    Text,
+    duration_of,
+    labels_of,
+    quoted,
+    text_of,
+)
 from telemetry.series import Function, GroupFunction
 
 MAX_RULES = 20_000
@@ -33,6 +42,13 @@ def _rule_name(value: Any) -> str:
     name = text_of(value, what="a rule's name", length=200)
     if not _NAME.fullmatch(name):
         raise BadValue(f"{quoted(name)} cannot be a rule's name", "write 1 to 64 of a-z, 0-9, _ and -")
+    return name
+
+
+def _named(value: Any) -> str:
+    name = text_of(value, what="a name", length=MAX_NAME_LENGTH)
+    if not name:
+        raise BadValue("the name is empty")
     return name
 
 
@@ -68,6 +84,7 @@ def _labels(value: Any) -> dict[str, str]:
 RuleName = Annotated[
     str, BeforeValidator(_rule_name), WithJsonSchema({"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"})
 ]
+Named = Annotated[str, BeforeValidator(_named), WithJsonSchema({"type": "string", "minLength": 1})]
 Hold = Annotated[timedelta, BeforeValidator(_hold), WithJsonSchema({"type": "string", "examples": ["0s", "5m"]})]
 Template = Annotated[str, BeforeValidator(_template), WithJsonSchema({"type": "string", "maxLength": 1_000})]
 Runbook = Annotated[str, BeforeValidator(_runbook), WithJsonSchema({"type": "string", "format": "uri"})]
@@ -82,18 +99,27 @@ Limit = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_keys(cls, value: Any) -> Any:
+        """As in opswatch.yaml, a key with nothing behind it is as good as no key."""
+        if not isinstance(value, dict):
+            return value
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {key: content for key, content in value.items() if content is not None or key not in known}
 
 
 class QueryModel(_Model):
     """Which samples, and how those of one tag set become one value."""
 
-    measurement: Text = Field(description="A measurement of `opswatch schema` (GET /api/v1/schema).")
-    field: Text = Field(description="A field of it that holds numbers.")
+    measurement: Named = Field(description="A measurement of `opswatch schema` (GET /api/v1/schema).")
+    field: Named = Field(description="A field of it that holds numbers.")
     fn: Function | None = Field(
         default=None, description="How the samples of the window become one value; mean when neither fn nor q is given."
     )
-    q: Annotated[float, Field(ge=0, le=1)] | None = Field(
+    q: Annotated[float, Field(strict=True, ge=0, le=1)] | None = Field(
         default=None, description="Instead of fn: a quantile, as 0.95."
     )
     window: Duration | None = Field(
@@ -113,12 +139,6 @@ class QueryModel(_Model):
     learned: StrictBool = Field(
         default=False, description="The measurement is one that applications push, and may not be known yet."
     )
-
-    @model_validator(mode="after")
-    def _one_function(self) -> QueryModel:
-        if self.fn is not None and self.q is not None:
-            raise BadValue("fn and q stand together", "keep one of them", ("q",))
-        return self
 
 
 class ThresholdModel(_Model):
@@ -155,7 +175,7 @@ class RatioModel(_Model):
     part: QueryModel = Field(description="The part, as failed requests.")
     whole: QueryModel = Field(description="The whole, as all requests; grouped as the part is.")
     percent: StrictBool = Field(default=True, description="In per cent; else as a share from 0 to 1.")
-    least: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+    least: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = Field(
         default=0.0, description="Where the whole is less than this there is nothing to judge, and nothing fires."
     )
 
@@ -173,7 +193,7 @@ class ChangeModel(_Model):
 class ForecastModel(_Model):
     """In how many hours a value reaches a limit, if it goes on as it did."""
 
-    query: QueryModel = Field(description="The value; its window and fn are those of the forecast.")
+    query: QueryModel = Field(description="The value, without window, fn and q: a forecast takes means over its own.")
     reaches: Limit = Field(description="The limit.")
     over: Duration = Field(description="From how much of the past the slope is taken; at least 24 intervals.")
 
@@ -216,19 +236,9 @@ class RuleModel(_Model):
         default=(), max_length=50, description="Rules whose alerts on the same tags explain those of this one."
     )
 
-    @model_validator(mode="after")
-    def _whole(self) -> RuleModel:
-        given = [name for name in EXPRESSIONS if getattr(self, name) is not None]
-        if len(given) != 1:
-            words = f"{' and '.join(given)} stand together" if given else "the rule looks at nothing"
-            raise BadValue(words, f"write exactly one of {', '.join(EXPRESSIONS)}")
-        if self.warning is None and self.critical is None:
-            raise BadValue("the rule has no threshold", "write warning, critical, or both")
-        return self
-
 
 class RulesModel(_Model):
-    """A file of rules."""
+    """A file of rules. What its parts must be to each other is said in `opswatch.rule_checks`."""
 
     schema_: Text | None = Field(default=None, alias="$schema", description="For editors; opswatch schema rules.")
     version: Literal[1] = Field(default=1, description="Of this format.")
@@ -243,4 +253,5 @@ class RulesModel(_Model):
 def rules_schema() -> dict[str, Any]:
     """The JSON Schema of a file of rules."""
     schema = RulesModel.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Rules of OpsWatch", **schema}
+    title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Rules of OpsWatch"}
+    return {**title, **schema, **title}

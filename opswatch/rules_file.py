@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from alerting.rule_set import RuleSet
 from alerting.rules import (
@@ -22,10 +25,12 @@ from alerting.rules import (
     Threshold,
     Value,
 )
-from opswatch.configuration_faults import validated_as
+from opswatch.configuration_faults import fault_at, validated_as, written
 from opswatch.configuration_files import UnusableFile, read_document_bytes
-from opswatch.rule_checks import WINDOW, RuleChecks, measurement_of
-from opswatch.rule_models import COMPARISONS, QueryModel, RuleModel, RulesModel, ThresholdModel
+from opswatch.rule_checks import findings
+from opswatch.rule_models import COMPARISONS, MAX_RULES, QueryModel, RuleModel, RulesModel, ThresholdModel
+from opswatch.rule_query_checks import WINDOW, measurement_of
+from opswatch.rule_salvage import salvaged
 from opswatch.yaml_document import decode, parse_document
 from telemetry.conditions import parse_conditions
 from telemetry.errors import ConfigurationError, Fault
@@ -34,6 +39,9 @@ from telemetry.series import Function
 from telemetry.times import duration_nanoseconds
 
 SHIPPED = "alert_thresholds.json"
+MAX_BYTES = 1 << 24
+MAX_NODES = 600_000  # of 20,000 rules
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _AGAINST = {"yesterday": timedelta(days=1), "last_week": timedelta(days=7)}
 
 
@@ -43,7 +51,7 @@ def load_rules(file: Path | None, registry: Registry) -> RuleSet:
         shipped = files("infrastructure.monitoring").joinpath(SHIPPED)
         return parse_rules(shipped.read_bytes(), SHIPPED, registry)
     try:
-        content = read_document_bytes(file)
+        content = read_document_bytes(file, MAX_BYTES)
     except UnusableFile as error:
         raise ConfigurationError([Fault(str(error), str(file))]) from error
     return parse_rules(content, str(file), registry)
@@ -51,23 +59,62 @@ def load_rules(file: Path | None, registry: Registry) -> RuleSet:
 
 def parse_rules(content: bytes, source: str, registry: Registry) -> RuleSet:
     """The rules of a text, JSON or YAML. Raises ConfigurationError with every fault."""
-    text = decode(content, source)
+    text = decode(content, source, MAX_BYTES)
     if isinstance(text, Fault):
         raise ConfigurationError([text])
-    document = parse_document(text, source)
-    if document.value is None and document.faults:
-        raise ConfigurationError(document.faults)
-    model, faults = validated_as(RulesModel, document, source, "begin with `rules:`")
-    faults = [*document.faults, *faults]
-    checks = RuleChecks(document, source, registry)
-    if model is not None:
-        faults += checks.of(model)
-    if faults or model is None:
-        raise ConfigurationError(sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0)))
+    model = _good_json(text, source, registry)
+    if model is None:
+        model, faults = _read(text, source, registry)
+        if faults or model is None:
+            raise ConfigurationError(sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0)))
     base = model.interval
     rules = tuple(_rule(one, base, registry) for one in model.rules if one.enabled)
     version = sha256(" ".join(sorted(f"{rule.name} {rule.version}" for rule in rules)).encode()).hexdigest()[:12]
     return RuleSet(rules, duration_nanoseconds(base), duration_nanoseconds(model.lag), source, version)
+
+
+def _good_json(text: str, source: str, registry: Registry) -> RulesModel | None:
+    """The file, if it is JSON and nothing is wrong with it; reading it as YAML takes a hundred times as long.
+
+    Only the YAML reader knows places, keys that stand twice and halves of characters.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_mapping)
+        _check_number(value, source)
+        model = None if _HALF.search(text) else RulesModel.model_validate(value)
+    except (ValueError, RecursionError):
+        return None
+    return None if model is None or any(findings(model, registry)) else model
+
+
+def _check_number(value: Any, source: str) -> None:
+    """Before places are looked for, which takes long for so many. Raises ConfigurationError."""
+    rules = value.get("rules") if isinstance(value, dict) else None
+    if isinstance(rules, list) and len(rules) > MAX_RULES:
+        message = f"there are {len(rules):,} rules; at most {MAX_RULES:,} rules can stand in a file"
+        raise ConfigurationError([Fault(message, source, "rules", hint="group_by makes one rule do for many series")])
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _read(text: str, source: str, registry: Registry) -> tuple[RulesModel | None, list[Fault]]:
+    document = parse_document(text, source, MAX_NODES)
+    faults = list(document.faults)
+    if document.value is None and faults:
+        return None, faults
+    model, refused = validated_as(RulesModel, document, source, "begin with `rules:`")
+    faults += refused
+    # Of what cannot be read, more is not said; of all else everything.
+    told = {fault.field for fault in refused}
+    for path, words, hint in findings(model or salvaged(document.value), registry):
+        if written(path) not in told:
+            faults.append(fault_at(document, source, path, words, hint))
+    return model, faults
 
 
 def _rule(model: RuleModel, base: timedelta, registry: Registry) -> Rule:

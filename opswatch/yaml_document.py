@@ -38,6 +38,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _SPECIAL_FLOAT = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
+_HALF = re.compile("[\ud800-\udfff]")
 _STANDARD_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 
 
@@ -69,10 +70,10 @@ class _Stop(Exception):
         self.message, self.mark, self.hint = message, mark, hint
 
 
-def decode(content: bytes, source: str) -> str | Fault:
-    """The text of a file, or what is wrong with it: too long, not UTF-8."""
-    if len(content) > MAX_BYTES:
-        return Fault(f"the file has {len(content):,} bytes; at most {MAX_BYTES:,} are read", source)
+def decode(content: bytes, source: str, most: int = MAX_BYTES) -> str | Fault:
+    """The text of a file, or what is wrong with it: longer than `most` bytes, not UTF-8."""
+    if len(content) > most:
+        return Fault(f"the file is longer than {most:,} bytes, which is the most that is read", source)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -81,9 +82,9 @@ def decode(content: bytes, source: str) -> str | Fault:
         return Fault(f"byte {content[error.start]:#04x} is not UTF-8", source, "", line, column, "save it as UTF-8")
 
 
-def parse_document(text: str, source: str) -> Document:
+def parse_document(text: str, source: str, most_nodes: int = MAX_NODES) -> Document:
     """Read the document; an empty one is None. Raises nothing: what is wrong stands in `faults`."""
-    reader = _Reader(source)
+    reader = _Reader(source, most_nodes)
     try:
         value = reader.read(_events(text))
     except _Stop as stop:
@@ -118,6 +119,7 @@ class _Anchored:
 @dataclass(slots=True)
 class _Reader:
     source: str
+    most_nodes: int
     faults: list[Fault] = field(default_factory=list)
     spans: dict[Path, Span] = field(default_factory=dict)
     keys: dict[Path, Span] = field(default_factory=dict)
@@ -141,7 +143,7 @@ class _Reader:
 
     def _node(self, event: Any, events: Iterator[Any], path: Path) -> Any:
         self.nodes += 1
-        if self.nodes > MAX_NODES:
+        if self.nodes > self.most_nodes:
             raise _Stop("the document is too large once its aliases are expanded", event.start_mark)
         if len(path) > MAX_DEPTH:
             raise _Stop(f"this is nested more than {MAX_DEPTH} levels deep", event.start_mark)
@@ -187,9 +189,22 @@ class _Reader:
         self.spans[path] = _span(event, event)
         tag = str(event.tag).rpartition(":")[2] if event.tag is not None else None
         if tag in {"str", "!"} or (tag is None and not event.implicit[0]):
-            return event.value
+            return self._whole_characters(event)
         self.texts[path] = event.value
         return _plain(event.value)
+
+    def _whole_characters(self, event: ScalarEvent) -> str:
+        """The text; JSON escapes a character beyond 16 bits as two halves, which are one here."""
+        text = str(event.value)
+        if text.isascii() or not _HALF.search(text):
+            return text
+        halves = text.encode("utf-16-le", "surrogatepass")
+        whole = halves.decode("utf-16-le", "replace")
+        if whole.encode("utf-16-le") != halves:
+            self.faults.append(
+                _fault(self.source, "the text holds half a character", event.start_mark, "write it whole")
+            )
+        return whole
 
     def _sequence(self, event: SequenceStartEvent, events: Iterator[Event], path: Path) -> list[Any]:
         if event.flow_style:
@@ -228,7 +243,7 @@ class _Reader:
         if not isinstance(event, ScalarEvent):
             raise _Stop("a key must be text", event.start_mark)
         self._check_tag(event)
-        key = str(event.value)
+        key = self._whole_characters(event)
         place = (*path, key)
         if key in values:
             first = self.keys[place]

@@ -37,7 +37,7 @@ async def test_what_fires_is_listed_with_its_incident_the_worst_first(world: Wor
     found = [(one["tags"], one["status"], one["severity"], one["incident"], one["summary"]) for one in answer["alerts"]]
     assert [one[0]["host"] for one in found] == ["b", "a"]
     assert found[0][1:3] == ("firing", "critical")
-    assert found[0][4] == "load of b is 70.0"
+    assert found[0][4] == "load of b is 70"
     assert answer["counts"] == {"critical": 1, "warning": 1, "unacknowledged": 2}
     assert (await (await world.get("/api/v1/alerts", status="pending")).json())["alerts"] == []
 

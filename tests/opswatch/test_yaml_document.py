@@ -26,6 +26,7 @@ BROKEN = [
     ("!!python/name:os x", "f:1:1: the tag 'tag:yaml.org,2002:python/name:os' means nothing here (remove it)"),
     ("a:\n  - b\n - c", "f:3:2: the indentation fits nothing above it"),
     ("a: 1\nb: 2\na: 3", "f:3:1: the key 'a' stands twice; first in line 1 (remove one of them)"),
+    ('a: "\\ud83d"', "f:1:4: the text holds half a character (write it whole)"),
     ("a: {b: 1, b: 2}", "f:1:11: the key 'b' stands twice; first in line 1 (remove one of them)"),
     ("[" * 5_000, "f:1:34: this is nested more than 32 levels deep"),
 ]  # fmt: skip
@@ -52,6 +53,11 @@ def test_f4_scalars_mean_what_yaml_1_2_says() -> None:
         *("no", "yes", "on", "12:30", "2026-01-01", 15, 31, 10, 1000.0, 0.5, float("inf")),
         *(True, None, None, "null", "1", -7, "1_000"),
     ]
+
+
+def test_a_character_that_json_escapes_in_two_halves_is_one() -> None:
+    """JSON is YAML, and its programs write what is beyond 16 bits so; halves could be stored nowhere."""
+    assert parse_document('{"\\ud83d\\ude00": "\\ud83d\\ude00"}', "f").value == {"\U0001f600": "\U0001f600"}
 
 
 def test_anchors_and_merge_keys_work() -> None:
