@@ -1,15 +1,21 @@
-"""What people do with alerts and incidents in a real browser: by keyboard, on a phone, live, without JavaScript."""
+"""What people do with alerts and incidents in a real browser: by keyboard, on a phone, live, without JavaScript.
+
+With OPSWATCH_SCREENSHOTS=1 the pictures are written to docs/images/; OPSWATCH_SCREENSHOTS=FOLDER writes them there.
+"""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright
 
 from alerting.ledger import Action, PersonAction
+from alerting.rule_status import RulesStanding
+from api.doors import Doors, RuleDesk
 from tests.api.alert_story import incident_of, tell
 from tests.api.world import running
-from tests.browser.test_reports import ARGUMENTS, AXE, CHROMIUM, Site
+from tests.browser.test_reports import ARGUMENTS, AXE, CHROMIUM, PICTURES, Site
 
 pytestmark = [
     pytest.mark.skipif(
@@ -20,9 +26,22 @@ pytestmark = [
 ]
 
 
+class Evaluated:
+    """Rules that look as if they were evaluated by themselves; here the test does it."""
+
+    def __init__(self, rules: RuleDesk) -> None:
+        self._rules = rules
+
+    def standing(self) -> RulesStanding:
+        return replace(self._rules.standing(), enabled=True)
+
+
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with running(tmp_path) as world, async_playwright() as playwright:
+    def evaluated(doors: Doors) -> Doors:
+        return replace(doors, rules=Evaluated(doors.rules))  # type: ignore[arg-type]  # nothing is reloaded here
+
+    async with running(tmp_path, change=evaluated) as world, async_playwright() as playwright:
         await tell(world)
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield Site(world, browser, await world.log_in("operator"))
@@ -32,7 +51,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def pages(site: Site) -> dict[str, str]:
     """What is looked at."""
     return {
-        "alerts": "/alerts",
+        "alerts-now": "/alerts",
         "incident": f"/incidents/{await incident_of(site.world, 'service_health', 'checkout')}",
         "incident-share": f"/incidents/{await incident_of(site.world, 'app_error_rate')}",
         "incident-forecast": f"/incidents/{await incident_of(site.world, 'mount_fills')}",
@@ -56,6 +75,8 @@ async def test_the_pages_are_readable_accessible_and_quiet(site: Site) -> None:
             async with site.page(width, scheme) as page:
                 for name, path in paths.items():
                     await site.open(page, path)
+                    if PICTURES and name in {"alerts-now", "incident-share"}:
+                        await page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
                     await opened(page)
                     assert await page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
                     assert await page.evaluate("window.ran") is None
