@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 _POINTS_AT_ONCE = 1_000
 _FIRST = timedelta(seconds=3)  # after the start: probes and the host have been looked at once
+_DAY = timedelta(days=1)
+_REMEMBERED = timedelta(days=31)  # transitions that belong to no incident
 _STALLED = 4  # intervals without an evaluation
 _LEAST_STALL = timedelta(seconds=60)
 _ORDER = (Status.FIRING, Status.RECOVERING, Status.UNKNOWN, Status.PENDING)
@@ -87,6 +89,11 @@ class Alerting:
         rules = self._evaluator.rules
         interval, lag = (timedelta(microseconds=length // 1_000) for length in (rules.interval, rules.lag))
         scheduler.add(Job("rules", self.evaluate_once, interval, lag % interval, first=min(interval, _FIRST)))
+        scheduler.add(Job("ledger, old transitions", self.prune_once, _DAY))
+
+    async def prune_once(self) -> None:
+        """What was pending or unknown and led to nothing need not be remembered for ever. Raises StoreUnavailable."""
+        await self._parts.ledger.prune(from_datetime(self._parts.clock.now() - _REMEMBERED))
 
     async def evaluate_once(self) -> None:
         """Evaluate the rules that are due, and give their transitions to the store. Raises StoreUnavailable."""

@@ -54,6 +54,15 @@ class StoredLedger:
         done = update(transition).where(transition.c.id.in_(numbers)).values(written=True)
         await self._database.run(lambda connection: connection.execute(done))
 
+    async def prune(self, before: int) -> int:
+        """Forget transitions that belong to no incident, are points already, and were recorded before this instant.
+
+        How many; incidents and what belongs to them stay. Raises StoreUnavailable.
+        """
+        columns = transition.c
+        old = delete(transition).where(columns.incident.is_(None), columns.written, columns.recorded < before)
+        return await self._database.run(lambda connection: connection.execute(old).rowcount)
+
 
 def _keep(connection: Connection, changes: Sequence[AlertChange], recorded: int) -> dict[str, int]:
     """Each step for all changes at once: ten thousand alerts may fire in one evaluation."""
