@@ -263,7 +263,7 @@ async def test_ten_thousand_series_cross_at_once(tmp_path: Path) -> None:
 
 
 async def test_either_store_makes_the_same_transitions(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """A random walk over thresholds with gaps, for an hour, under rules of each kind."""
+    """A random walk over thresholds with gaps, for forty minutes, under rules of each kind."""
     growth = Selection("net", "bytes_recv", Function.RATE, MINUTE, group_by=("host",))
     newest = Selection("system", "load1", Function.LAST, MINUTE)
     rules = (
@@ -279,7 +279,7 @@ async def test_either_store_makes_the_same_transitions(tmp_path: Path, request: 
         folder.mkdir()
         async with house(folder, *rules, influx=influx) as it:
             start, value, total = it.wall, 5.0, 0
-            for _ in range(240):
+            for _ in range(160):
                 value = max(0.0, value + chance.uniform(-2, 2))
                 total += chance.randrange(300)
                 if chance.random() < 0.8:
@@ -288,5 +288,5 @@ async def test_either_store_makes_the_same_transitions(tmp_path: Path, request: 
                 await it.go(timedelta(seconds=15), {"a": value} if chance.random() < 0.8 else None)
             points = await it.ledger.unwritten(10_000)
             made.append([(point.tags, point.time - from_datetime(start), point.fields["state"]) for _, point in points])
-    assert len(made[0]) > 50
+    assert len(made[0]) > 30
     assert made[0] == made[1]

@@ -128,4 +128,4 @@ class AlertMachine(RuleBasedStateMachine):
 
 
 TestAlertMachine = AlertMachine.TestCase
-TestAlertMachine.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestAlertMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
