@@ -17,6 +17,7 @@ RUN python -m venv /opt/opswatch
 COPY requirements.txt ./
 RUN /opt/opswatch/bin/python -m pip install --require-hashes -r requirements.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY alerting alerting
 COPY api api
 COPY collector collector
 COPY dashboards dashboards
