@@ -37,7 +37,8 @@ from tests.algebra_cases import (
 from tests.influx.server import InfluxServer
 from tests.oracle import evaluate, values_of
 
-FEW = 90  # of the ordinary suite, and some more means and sums of levels; `make soak` takes all
+FEW = 80  # of the ordinary suite, and some more of levels; `make soak` takes all
+OF_LEVELS = 8  # of each function; which of them the levels answer is seen when they are asked
 SLICED = 600
 FIRST_OF_SLICES = 3_000
 FIRST_OF_VALUES = 5_000  # days that no case of the others has
@@ -88,17 +89,14 @@ def world(influx: InfluxServer) -> Iterator[World]:
 
 
 def few() -> list[int]:
-    """The first cases, and of the others some that are rare among them."""
-    added = [
-        number
-        for number, case in enumerate(listed(CASES))
-        if isinstance(case.shape, Window)
-        and {Function.MEAN, Function.SUM} & {*case.shape.functions}
-        and case.measurement == "cpu"
-        and case.rolled_up_at is not None
-        and case.seed % 2
-    ]
-    return [*range(FEW), *[number for number in added if number >= FEW][:30]]
+    """The first cases, and of the others some that ask levels for each function."""
+    added: dict[Function, list[int]] = {function: [] for function in Function}
+    for number, case in enumerate(listed(CASES)):
+        if number >= FEW and isinstance(case.shape, Window) and case.rolled_up_at is not None and case.seed % 2:
+            for function in case.shape.functions:
+                if len(added[function]) < OF_LEVELS:
+                    added[function].append(number)
+    return [*range(FEW), *sorted({number for numbers in added.values() for number in numbers})]
 
 
 def compare(world: World, numbers: Iterable[int]) -> None:
