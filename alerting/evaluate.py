@@ -129,6 +129,11 @@ class Evaluator:
             if newest > now:
                 self._settled = now  # the clock was set back while nobody looked
 
+    async def _catch_up(self) -> None:
+        # Whatever is done by what is known here, and not what is kept, would leave an incident without its alert.
+        if self._is_stale:
+            await self._load()
+
     async def _load(self) -> None:
         alerts: dict[str, dict[Tags, Alert]] = {}
         for alert in await self._ledger.alerts():
@@ -138,6 +143,7 @@ class Evaluator:
     async def replace_rules(self, rules: RuleSet) -> int:
         """Take other rules from now on; how many incidents end because their rule is gone. Raises StoreUnavailable."""
         async with self._lock:
+            await self._catch_up()
             before = self.rules, self.standing, self._prepared, self._blind
             self._take(rules)
             try:
@@ -160,6 +166,7 @@ class Evaluator:
     async def close(self, key: str, reason: str) -> bool:
         """End an alert because somebody says so; whether there was one that was open. Raises StoreUnavailable."""
         async with self._lock:
+            await self._catch_up()
             rules = {rule.name: rule for rule in (*self.rules.rules, self._blind)}
             for name, some in self._alerts.items():
                 for alert in some.values():
@@ -184,8 +191,7 @@ class Evaluator:
         """Look at every rule that is due. Raises StoreUnavailable when what was found cannot be kept."""
         async with self._lock:
             started = perf_counter()
-            if self._is_stale:
-                await self._load()
+            await self._catch_up()
             self._watch_clock()
             now = self._instant()
             due = [rule for rule in self.rules.rules if self._is_due(rule, now)]

@@ -38,9 +38,10 @@ class StoredLedger:
         for start in range(0, len(batch.changes), _AT_ONCE):
             part = batch.changes[start : start + _AT_ONCE]
             numbers |= await self._database.run(lambda connection, part=part: _keep(connection, part, batch.time))  # type: ignore[misc]
-        if batch.forgotten:
-            gone = delete(alert).where(alert.c.key.in_(batch.forgotten), alert.c.incident.is_(None))
-            await self._database.run(lambda connection: connection.execute(gone))
+        for start in range(0, len(batch.forgotten), _AT_ONCE):
+            keys = batch.forgotten[start : start + _AT_ONCE]
+            gone = delete(alert).where(alert.c.key.in_(keys), alert.c.incident.is_(None))
+            await self._database.run(lambda connection, gone=gone: connection.execute(gone))  # type: ignore[misc]
         return numbers
 
     async def unwritten(self, limit: int) -> Sequence[tuple[int, Point]]:
