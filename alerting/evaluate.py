@@ -30,6 +30,7 @@ _QUERIES_AT_ONCE = 4
 _LONGEST_QUERY = timedelta(seconds=30)
 _BREATH = 500  # rules, or alerts, after which others have their turn
 _RULE_GONE = "its rule is gone, or does not mean it any more"
+_NO_SAMPLE = "none of its series has a sample"
 _STORE: Tags = (("source", "store"),)
 
 
@@ -153,14 +154,15 @@ class Evaluator:
                 raise
 
     def orphans_of(self, rules: RuleSet) -> list[Alert]:
-        """The alerts that none of these rules means: they end with the rules that made them."""
+        """The alerts that none of these rules means: they end with the rules that made them, or read their source."""
         names = {rule.name: rule for rule in rules.rules}
+        read: set[Tags] = {(("source", one.measurement),) for rule in rules.rules for one in rule.selections}
+        read |= {_STORE} if names else set()
         return [
             alert
             for name, some in self._alerts.items()
-            if name != SOURCE_BLIND
-            for alert in some.values()
-            if name not in names or not means(names[name], alert.tags)
+            for tags, alert in some.items()
+            if (tags not in read if name == SOURCE_BLIND else name not in names or not means(names[name], tags))
         ]
 
     async def close(self, key: str, reason: str) -> bool:
@@ -253,6 +255,7 @@ class Evaluator:
     async def _apply(self, cycle: Cycle, due: Sequence[Rule], answers: _Answers) -> None:
         empty: dict[str, bool] = {}  # by measurement: whether nothing came of what was there before
         broken: dict[str, str] = {}  # by source: what its error says
+        answered: set[str] = set()  # measurements
         for number, rule in enumerate(due):
             if number % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
@@ -264,11 +267,12 @@ class Evaluator:
                 continue
             readings = readings_of(rule, prepared.asked, answers.found, cycle.now, self._around.freshness)
             cycle.apply(rule, readings, prepared.absent)
+            answered |= {one.measurement for one in rule.selections}
             if readings:
                 empty[prepared.source] = False
             elif rule.no_data is NoData.UNKNOWN and self._alerts.get(rule.name):
                 empty.setdefault(prepared.source, True)
-        self._apply_blindness(cycle, broken, empty)
+        self._apply_blindness(cycle, broken, empty, answered)
 
     def _trouble(self, prepared: _Prepared, answers: _Answers, now: int, broken: dict[str, str]) -> str:
         """Why nothing can be said of a rule now; empty when it can."""
@@ -281,16 +285,22 @@ class Evaluator:
                     return f"the query failed: {error.message}"
         return "the clock was set" if prepared.settling and now - prepared.settling < self._settled else ""
 
-    def _apply_blindness(self, cycle: Cycle, broken: Mapping[str, str], empty: Mapping[str, bool]) -> None:
-        known = self._alerts.get(SOURCE_BLIND, {})
+    def _apply_blindness(
+        self, cycle: Cycle, broken: Mapping[str, str], empty: Mapping[str, bool], answered: set[str]
+    ) -> None:
+        known: Mapping[Tags, Alert] = self._alerts.get(SOURCE_BLIND, {})
         readings: dict[Tags, Reading] = {}
         if "store" in broken or _STORE in known:
             readings[_STORE] = _blindness(broken.get("store", ""))
         for source in empty.keys() | broken.keys() - {"store"}:
-            tags = (("source", source),)
-            words = broken.get(source) or ("none of its series has a sample" if empty.get(source) else "")
+            tags: Tags = (("source", source),)
+            words = broken.get(source) or (_NO_SAMPLE if empty.get(source) else "")
             if words or tags in known:
                 readings[tags] = _blindness(words)
+        for tags, alert in known.items():
+            # What was refused is answered again, also where nothing was known of it before.
+            if tags not in readings and tags[0][1] in answered and alert.reason != _NO_SAMPLE:
+                readings[tags] = _blindness("")
         # A source that was not looked at stays as it is, without being called unknown.
         cycle.apply(self._blind, readings, None)
 
