@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from alerting.ledger import AlertChange, Batch
 from alerting.machine import Alert, Kind
@@ -17,6 +17,12 @@ class MemoryLedger:
     _alerts: dict[str, Alert] = field(default_factory=dict)
     _incidents: dict[str, int] = field(default_factory=dict)
     _last: int = 0
+
+    @classmethod
+    def of(cls, alerts: Sequence[Alert]) -> MemoryLedger:
+        """One that remembers these, with the numbers of their incidents."""
+        open_now = {alert.key: alert.incident for alert in alerts if alert.incident is not None}
+        return cls([], {alert.key: alert for alert in alerts}, open_now, max(open_now.values(), default=0))
 
     async def alerts(self) -> tuple[Alert, ...]:
         """Every alert that is remembered."""
@@ -35,6 +41,7 @@ class MemoryLedger:
                     self._incidents[key] = self._last
             if change.alert.is_open:
                 open_now[key] = self._incidents[key]
+                self._alerts[key] = replace(change.alert, incident=self._incidents[key])
         for key in batch.forgotten:
             self._alerts.pop(key, None)
         return open_now

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.evaluate import Surroundings
 from alerting.history import HistoryReader
 from alerting.ledger import AlertChange
+from alerting.machine import Alert
 from alerting.replay_report import ReplayReport, incidents_of
 from alerting.rule_set import RuleSet
 from alerting.rules import FORECAST_WINDOWS, Change, Forecast, Ratio, Rule, Selection, Value
-from alerting.trial import tried
+from alerting.trial import Watch, tried
 from telemetry.ports import QueryReader
 from telemetry.times import duration_nanoseconds, from_datetime, to_datetime
 
@@ -41,6 +42,7 @@ async def replayed(
     changes: list[AlertChange] = []
     notes: set[str] = set()
     before = 0
+    alerts: Sequence[Alert] = ()
     for one, span in spans:
         if not span:
             continue
@@ -51,11 +53,12 @@ async def replayed(
             history,
             around,
             span,
-            lambda *_: None,
-            _share(progress, before / whole, len(span) / whole),
+            Watch(progress=_share(progress, before / whole, len(span) / whole)),
+            alerts,
         )
         before += len(span)
         changes += trial.changes
+        alerts = trial.alerts  # what is open goes on beyond the seam
         notes |= history.warnings
     if request.start < seam:
         notes.add(f"before {seam:%Y-%m-%d %H:%M} UTC it was looked at in steps of 5m, because only those are kept")

@@ -14,7 +14,7 @@ from alerting.rule_set import RuleSet
 from alerting.rule_test import Expectation, RuleTest, TrialOutcome, differences
 from alerting.rules import Rule
 from alerting.summaries import Summaries
-from alerting.trial import standing, tried
+from alerting.trial import Watch, standing, tried
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from opswatch.system_clock import system_clock
 from telemetry.measurements import BUILT_IN
@@ -54,7 +54,7 @@ async def _run(test: RuleTest, rule: Rule, folder: Path) -> list[str]:
         points = test.points()
         for first in range(0, len(points), 10_000):
             await store.write(points[first : first + 10_000])
-        await tried(alone, store, around, span, look, lambda _: None)
+        await tried(alone, store, around, span, Watch(look))
     return words
 
 

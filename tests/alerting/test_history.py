@@ -86,8 +86,6 @@ async def test_replay_makes_the_very_transitions_that_live_evaluation_made(tmp_p
             reader,
             around(Clock(lambda: it.wall, lambda: 0.0)),
             range(first, from_datetime(it.wall) + INTERVAL, INTERVAL),
-            lambda *_: None,
-            lambda _: None,
         )
         replayed = [
             (one.alert.rule, one.transition.time, one.transition.kind) for one in trial.changes if one.transition
