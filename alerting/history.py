@@ -29,6 +29,7 @@ from telemetry.times import NANOSECONDS_PER_SECOND
 
 CELLS_AT_ONCE = 5_000  # of one series in one question, unless there are too many series
 _FEWEST_CELLS = 20
+_STRETCHES = 2  # of one topic that are remembered
 _PARTS: dict[Function, tuple[Function, ...]] = {
     Function.MEAN: (Function.SUM, Function.COUNT),
     Function.SUM: (Function.SUM,),
@@ -65,7 +66,7 @@ class _Topic:
     field: str
     where: Predicate
     functions: frozenset[Function]
-    stretch: _Stretch | None = None
+    stretches: tuple[_Stretch, ...] = ()  # the newest first: a change is asked for now and then, far apart
 
 
 @dataclass(slots=True)
@@ -102,9 +103,9 @@ class HistoryReader:
         return self._topics.setdefault(key, _Topic(*key))
 
     async def _stretch(self, topic: _Topic, query: SeriesQuery) -> _Stretch:
-        known = topic.stretch
-        if known is not None and known.start <= query.start and query.stop <= known.stop:
-            return known
+        for known in topic.stretches:
+            if known.start <= query.start and query.stop <= known.stop:
+                return known
         start = query.start
         stop = max(query.stop, min(self.stop, start + self._cells * self.tick))
         columns: dict[Series, dict[Function, Numbers]] = {}
@@ -122,8 +123,9 @@ class HistoryReader:
             self.warnings.update(result.warnings)
             self._append(columns, result, (start - query.start) // self.tick, (end - start) // self.tick)
             start = end
-        topic.stretch = _Stretch(query.start, stop, columns)
-        return topic.stretch
+        made = _Stretch(query.start, stop, columns)
+        topic.stretches = (made, *topic.stretches[: _STRETCHES - 1])
+        return made
 
     def _append(
         self, columns: dict[Series, dict[Function, Numbers]], result: SeriesResult, before: int, cells: int

@@ -14,7 +14,8 @@ from embedded.store import EmbeddedOptions, EmbeddedStore
 from telemetry.clock import Clock
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
-from telemetry.series import EVERYTHING, Function
+from telemetry.ports import DEFAULT_DEADLINE
+from telemetry.series import EVERYTHING, Function, SeriesQuery, SeriesResult
 from telemetry.times import from_datetime
 from tests.alerting.house import INTERVAL, MINUTE, SECOND, START, around, house, load_rule, rule_set
 
@@ -93,3 +94,20 @@ async def test_replay_makes_the_very_transitions_that_live_evaluation_made(tmp_p
         lived = [(dict(tags)["rule"], time, str(fields["message"]).split(":")[0]) for tags, time, fields in live]
         assert len(lived) > 50
         assert sorted(replayed) == sorted(one for one in lived if one[0] != "source_blind")
+
+
+async def test_a_change_against_last_week_is_asked_for_in_large_pieces_too() -> None:
+    """What is asked for now and then in turn, too far apart for one piece, is not asked for anew each time."""
+    asked: list[SeriesQuery] = []
+
+    class CountingReader:
+        async def read(self, query: SeriesQuery, deadline: timedelta = DEFAULT_DEADLINE) -> SeriesResult:
+            asked.append(query)
+            return SeriesResult(query, "raw", ())
+
+    history = HistoryReader(CountingReader(), MINUTE, NOW + 500 * MINUTE)
+    for now in range(NOW, NOW + 500 * MINUTE, MINUTE):
+        for shift in (0, 7 * 24 * HOUR):
+            question = Question("system", "load1", 5 * MINUTE, shift)
+            await history.read(question.query(now, {Function.MEAN}, EVERYTHING))
+    assert len(asked) < 10
