@@ -59,7 +59,8 @@ def parse_samples(text: str) -> list[float | None]:
         first, step = float(number), float(growth or 0)
         if not math.isfinite(first + step * count):
             raise NotationError(f"{_short(word)} is too large a number")
-        values += [_rounded(first + step * index) for index in range(count)]
+        # What does not grow stays as it is written: a counter of bytes has more digits than sums are rounded to.
+        values += [_rounded(first + step * index) for index in range(count)] if growth else [first] * count
     return values
 
 

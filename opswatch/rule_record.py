@@ -23,6 +23,9 @@ from telemetry.times import format_instant, from_datetime
 
 _MOST_SAMPLES = 20_000  # of one series in a test that people read
 _MARGIN = 4  # intervals after the last transition
+_CLEAR = "its values are clear"  # how an incident ends by itself
+_ENDED = "It did not end by its values, but because somebody closed it or its rule was gone: its end is not tested."
+_LONGEST_KEY = 1_000  # characters: YAML looks no further for the colon
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,7 @@ class Recorded:
 async def recorded(incident: dict[str, Any], rule: Rule, reader: QueryReader, now: datetime) -> Recorded:
     """The test of an incident, as the API shows it. Raises NotFound when no sample of it is kept, ServerError."""
     tags = canonical_tags(incident["tags"])
-    changes = [
-        (_instant(entry["time"]), _expected(tags, entry))
-        for entry in incident["timeline"]
-        if entry["kind"] == "transition"
-    ]
+    changes, was_ended = _story(incident, tags, rule.interval)
     if not changes:
         raise NotFound(f"incident {incident['id']} has no transition that could be tested", field="incident")
     first, last = changes[0][0], changes[-1][0]
@@ -54,11 +53,12 @@ async def recorded(incident: dict[str, Any], rule: Rule, reader: QueryReader, no
     interval = _distance(series)
     columns = tuple((one.series, _grid(one, start, stop, interval)) for one in series)
     expectations = [Expectation(at - start, (expected,) if expected else ()) for at, expected in changes]
-    if incident["resolved"]:
+    if incident["resolved"] and not was_ended:
         expectations.append(Expectation(expectations[-1].at + rule.interval, ()))
     name = f"incident {incident['id']}: {incident['summary'] or rule.name}"
     test = RuleTest(name[:200], rule.name, columns, interval, start, tuple(expectations))
-    return Recorded(test, _notes(rule, interval))
+    notes = _notes(rule, interval)
+    return Recorded(test, (*notes, _ENDED) if was_ended else notes)
 
 
 def test_text(recorded: Recorded) -> str:
@@ -72,8 +72,11 @@ def test_text(recorded: Recorded) -> str:
         "    series:",
     ]
     for series, values in test.series:
-        lines.append(f"      {_quoted(write_series(series))}:")
-        lines.append(f"        {_quoted(write_samples(values))}")
+        name, samples = _quoted(write_series(series)), _quoted(write_samples(values))
+        if len(name) > _LONGEST_KEY:
+            lines += [f"      ? {name}", f"      : {samples}"]
+        else:
+            lines += [f"      {name}:", f"        {samples}"]
     lines.append("    timeline:")
     for one in test.expectations:
         alerts = ", ".join(_alert(alert) for alert in one.alerts)
@@ -119,6 +122,20 @@ def _grid(one: SeriesSamples, start: int, stop: int, interval: int) -> list[floa
     return values
 
 
+def _story(incident: dict[str, Any], tags: Tags, interval: int) -> tuple[list[tuple[int, ExpectedAlert | None]], bool]:
+    """What it went through since it was last inactive, one state an instant; whether something else ended it."""
+    entries = [entry for entry in incident["timeline"] if entry["kind"] == "transition"]
+    opened = next((place for place, entry in enumerate(entries) if entry["severity"]), 0)
+    quiet = (place for place in range(opened, 0, -1) if Status(entries[place - 1]["status"]) is Status.INACTIVE)
+    entries = entries[next(quiet, 0) :]
+    was_ended = bool(incident["resolved"]) and incident["resolution"] != _CLEAR
+    if was_ended and entries and Status(entries[-1]["status"]) is Status.INACTIVE:
+        entries.pop()
+    found = {_instant(entry["time"]): _expected(tags, entry) for entry in entries}
+    # After a start or a reload it was looked at out of turn, as no test does.
+    return [(at, expected) for at, expected in found.items() if at % interval == 0], was_ended
+
+
 def _expected(tags: Tags, entry: dict[str, Any]) -> ExpectedAlert | None:
     status = Status(entry["status"])
     if status is Status.INACTIVE:
@@ -138,13 +155,15 @@ def _notes(rule: Rule, interval: int) -> tuple[str, ...]:
 
 
 def _alert(alert: ExpectedAlert) -> str:
-    tags = json.dumps(dict(alert.tags), ensure_ascii=False)
+    tags = ", ".join(f"{_quoted(name)}: {_quoted(value)}" for name, value in alert.tags)
     severity = f", severity: {alert.severity.word}" if alert.severity else ""
-    return f"{{tags: {tags}, status: {alert.status.value}{severity}}}"
+    return f"{{tags: {{{tags}}}, status: {alert.status.value}{severity}}}"
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    # What YAML, or a terminal, does not take as it is goes as YAML's own escapes.
+    words = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in words)
 
 
 def _duration(nanoseconds: int) -> str:

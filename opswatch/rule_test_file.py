@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from alerting.machine import Status
 from alerting.notation import NotationError, parse_samples, parse_series
@@ -26,6 +26,7 @@ from telemetry.times import duration_nanoseconds, format_duration, parse_instant
 
 MAX_TESTS = 1_000
 MAX_INSTANTS = 50_000
+MAX_SAMPLES_LENGTH = 1 << 20  # characters, as of the file
 START = "2026-01-01T00:00:00Z"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,6 +37,13 @@ def _instant(value: Any) -> int:
         return parse_instant(text, _EPOCH)
     except ValueError as error:
         raise BadValue(f"{quoted(text)} is not a time", "write RFC 3339, as 2026-01-01T00:00:00Z") from error
+
+
+Samples = Annotated[
+    str,
+    BeforeValidator(lambda value: text_of(value, what="it", length=MAX_SAMPLES_LENGTH)),
+    WithJsonSchema({"type": "string"}),
+]
 
 
 class _Model(BaseModel):
@@ -62,7 +70,7 @@ class CaseModel(_Model):
 
     name: Text = Field(description="What it shows.")
     rule: Text = Field(description="The rule's name.")
-    series: dict[str, Text] = Field(description='Samples by series: `measurement{tag="value"} field`: `1x5 9x20`.')
+    series: dict[str, Samples] = Field(description='Samples by series: `measurement{tag="value"} field`: `1x5 9x20`.')
     timeline: tuple[MomentModel, ...] = Field(description="What is expected, and when.")
     interval: Duration = Field(default=timedelta(minutes=1), description="Between two samples.")
     start: Annotated[int, BeforeValidator(_instant)] = Field(
