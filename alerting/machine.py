@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, StrEnum
+from math import isfinite
 
 from alerting.rules import NoData, Rule, Severity, Threshold, alert_key
 from telemetry.points import Tags
@@ -76,8 +77,8 @@ class Reading:
 
     @classmethod
     def of(cls, value: float) -> Reading:
-        """A value."""
-        return cls(Knowledge.VALUE, value)
+        """A value; what is no finite number says nothing, and could be shown nowhere."""
+        return cls(Knowledge.VALUE, value) if isfinite(value) else cls.missing("it comes to no finite number")
 
     @classmethod
     def missing(cls, reason: str) -> Reading:

@@ -161,3 +161,10 @@ def test_the_windows_of_a_question_end_where_it_is_asked(window: int) -> None:
     query = Question("app", "events", window, windows=24).query(NOW, {Function.MEAN}, EVERYTHING)
     assert len(query.axis) == 24
     assert query.stop == NOW
+
+
+def test_what_is_no_finite_number_is_missing() -> None:
+    """A ratio, or a change, of numbers that are far apart: it could be shown nowhere, and fires nothing."""
+    points = app("requests", {"a": [1e-300]}) + app("errors", {"a": [1e300]})
+    ratio = Ratio(Selection("app", "errors", Function.SUM, MINUTE), Selection("app", "requests", Function.SUM, MINUTE))
+    assert read(ratio, points) == {"a": ("missing", None)}
