@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
@@ -29,6 +29,7 @@ from telemetry.times import from_datetime, to_datetime
 MAX_COMMENT = 4_000  # characters
 MAX_LISTED = 1_000
 _MAX_NAME = 200
+_LONGEST_SNOOZE = timedelta(days=3_653)
 
 
 class StoredIncidents:
@@ -179,6 +180,8 @@ def _check(action: PersonAction, now: datetime) -> None:
         raise InvalidRequest("a note needs words", field="comment")
     if action.action is Action.SNOOZE and (action.until is None or action.until <= now):
         raise InvalidRequest("a snooze lasts until a time that is still to come", field="until")
+    if action.until is not None and action.until - now > _LONGEST_SNOOZE:
+        raise InvalidRequest("a snooze lasts ten years at most", field="until")
     if action.action is Action.CLOSE and not action.comment.strip():
         raise InvalidRequest("whoever closes an incident says why", field="comment")
     if len(action.assignee) > _MAX_NAME or not action.assignee.isprintable():

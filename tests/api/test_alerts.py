@@ -85,6 +85,7 @@ async def test_acknowledging_twice_keeps_the_first_and_records_both(world: World
         ("/api/v1/incidents/1/snooze", {}, 400, "a snooze lasts until a time that is still to come"),
         ("/api/v1/incidents/1/snooze", {"until": "-2h"}, 400, "a time that is still to come"),
         ("/api/v1/incidents/1/snooze", {"until": "soon"}, 400, "or a duration as 2h"),
+        ("/api/v1/incidents/1/snooze", {"until": "300000d"}, 400, "ten years at most"),
         ("/api/v1/incidents/1/note", {"comment": "x" * 5_000}, 400, "at most 4,000 characters"),
         ("/api/v1/incidents/1/assign", {"assignee": "a\r\nb"}, 400, "printable"),
         ("/api/v1/incidents/1/note", {"coment": "x"}, 400, "coment"),
