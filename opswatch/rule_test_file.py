@@ -142,8 +142,15 @@ class _Reader:
         if model.start % rule.interval:
             words = f"the start is no multiple of the rule's interval, {_written(rule.interval)}"
             self._fault((*path, "start"), words)
+        if not model.timeline:
+            self._fault((*path, "timeline"), "the timeline is empty: nothing would be tested")
+        seen: set[int] = set()
         for place, moment in enumerate(model.timeline):
             at = duration_nanoseconds(moment.at)
+            if at in seen:
+                words = f"{format_duration(moment.at)} stands twice"
+                self._fault((*path, "timeline", place, "at"), words, "list all alerts of an instant in one place")
+            seen.add(at)
             if at % rule.interval:
                 words = f"{format_duration(moment.at)} is no multiple of the rule's interval, {_written(rule.interval)}"
                 self._fault((*path, "timeline", place, "at"), words, "the rule is looked at then only")

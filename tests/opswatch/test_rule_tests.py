@@ -165,3 +165,22 @@ def test_a_series_is_named_so_that_its_name_reads_back(tags: dict[str, str]) -> 
     """Whatever stands in its tags."""
     series = Series("cpu", canonical_tags(tags), "usage_active")
     assert parse_series(write_series(series)) == series
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            "      - {at: 20m, alerts: []}",
+            "      - {at: 20m, alerts: []}\n      - {at: 20m, alerts: []}",
+            "stands twice",
+        ),
+        ("    timeline:\n      - {at: 20m, alerts: []}", "    timeline: []", "timeline"),
+    ],
+)
+def test_a_test_that_would_pass_unseen_is_refused(folder: Path, before: str, after: str, words: str) -> None:
+    """Of two states at one instant only one would be looked at; without any, nothing would."""
+    (folder / "t.yaml").write_text(GOOD.replace(before, after))
+    ran = CliRunner().invoke(app, ["rules", "test", "t.yaml"])
+    assert ran.exit_code != 0
+    assert words in (ran.output + str(ran.exception))
