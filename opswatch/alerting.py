@@ -99,14 +99,18 @@ class Alerting:
         """Evaluate the rules that are due, and give their transitions to the store. Raises StoreUnavailable."""
         try:
             await self._evaluator.evaluate_once()
+        except BaseException:
+            self._seen = -1  # a part of it may be kept all the same
+            raise
         finally:
             if self._evaluator.statistics.transitions != self._seen:
                 await self._refresh()
         await self._write_points()
 
     async def _refresh(self) -> None:
-        self._seen = self._evaluator.statistics.transitions
+        seen = self._evaluator.statistics.transitions
         self._open = {one.alert: one for one in await self._parts.incidents.open_incidents()}
+        self._seen = seen
         severities = Counter(one.severity for one in self._open.values())
         unseen = sum(one.acknowledged is None for one in self._open.values())
         self._counts = FiringCounts(severities[Severity.CRITICAL], severities[Severity.WARNING], unseen)
@@ -243,9 +247,9 @@ class Alerting:
             if not dry_run:
                 before = self._evaluator.rules
                 await self._evaluator.replace_rules(fresh)
-                await self._refresh()
                 if self._scheduler is not None and (before.interval, before.lag) != (fresh.interval, fresh.lag):
                     self.plan_jobs(self._scheduler)
+                await self._refresh()
                 words = (
                     f"version {outcome.version}; started {_names(outcome.started)}; stopped {_names(outcome.stopped)};"
                     f" changed {_names(outcome.changed)}; {outcome.closes} incidents closed"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.ledger import Action, IncidentQuery, PersonAction
+from alerting.ledger import Action, Batch, IncidentQuery, PersonAction
 from alerting.rule_set import RuleSet
 from opswatch.alert_surroundings import WatchedServices
 from opswatch.alerting import Alerting, Parts
@@ -18,7 +18,7 @@ from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.ports import WRITTEN, WriteOutcome, WriteStatus
-from tests.alerting.house import House, around, house, load_rule, rule_set
+from tests.alerting.house import House, around, house, load, load_rule, rule_set
 from tests.collector.doubles import REAL_CLOCK
 
 
@@ -184,3 +184,51 @@ def test_what_a_service_depends_on_is_found_all_the_way_up_also_in_a_circle() ->
     assert watched.dependencies("nobody") == ()
     assert watched.lookback("probe") == 0
     assert REAL_CLOCK.monotonic() > 0
+
+
+async def test_what_a_reload_cannot_put_on_record_is_in_force_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules were taken: whoever evaluates them keeps to their interval, whatever fails afterwards."""
+    async with house(tmp_path, load_rule()) as it:
+        planner = Planner()
+        alerting = alerting_of(it, Writer(), RuleSet((), 30 * 10**9, 0, "test", "2"))
+        alerting.plan_jobs(planner)  # type: ignore[arg-type]
+
+        async def full() -> None:
+            raise StoreUnavailable("the disk is full")
+
+        monkeypatch.setattr(it.incidents, "open_incidents", full)
+        with pytest.raises(StoreUnavailable):
+            await alerting.reload("ada", dry_run=False)
+        assert [job.interval.total_seconds() for job in planner.jobs if job.key == "rules"] == [15, 30]
+
+
+async def test_counts_are_read_again_after_an_evaluation_that_was_half_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept of it counts, though the next evaluation finds nothing new."""
+    async with house(tmp_path, load_rule()) as it:
+        alerting = alerting_of(it, Writer())
+        await it.go(timedelta(minutes=1), {"a": 7})
+        await alerting.evaluate_once()
+        commit = it.ledger.commit
+
+        async def half(batch: Batch) -> None:
+            await commit(batch)
+            raise StoreUnavailable("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(it.ledger, "commit", half)
+            await it.store.write([load("a", 1_000, it.wall + timedelta(seconds=5))])
+            it.wall, it.monotonic = it.wall + timedelta(seconds=15), it.monotonic + 15
+            patch.setattr(it.incidents, "open_incidents", _away)
+            with pytest.raises(StoreUnavailable):
+                await alerting.evaluate_once()
+        it.wall, it.monotonic = it.wall + timedelta(seconds=15), it.monotonic + 15
+        await alerting.evaluate_once()
+        assert alerting.counts().critical == 1
+
+
+async def _away() -> None:
+    raise StoreUnavailable("the disk is full")
