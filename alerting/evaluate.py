@@ -146,9 +146,10 @@ class Evaluator:
         async with self._lock:
             await self._catch_up()
             before = self.rules, self.standing, self._prepared, self._blind
+            orphans = self.orphans_of(rules)
             self._take(rules)
             try:
-                return await self._close_orphans(self._instant())
+                return await self._close_orphans(self._instant(), orphans)
             except OpsWatchError:
                 self.rules, self.standing, self._prepared, self._blind = before
                 raise
@@ -156,13 +157,14 @@ class Evaluator:
     def orphans_of(self, rules: RuleSet) -> list[Alert]:
         """The alerts that none of these rules means: they end with the rules that made them, or read their source."""
         names = {rule.name: rule for rule in rules.rules}
+        before = {rule.name: rule for rule in self.rules.rules}
         read: set[Tags] = {(("source", one.measurement),) for rule in rules.rules for one in rule.selections}
         read |= {_STORE} if names else set()
         return [
             alert
             for name, some in self._alerts.items()
             for tags, alert in some.items()
-            if (tags not in read if name == SOURCE_BLIND else name not in names or not means(names[name], tags))
+            if (tags not in read if name == SOURCE_BLIND else not _goes_on(tags, before.get(name), names.get(name)))
         ]
 
     async def close(self, key: str, reason: str) -> bool:
@@ -179,8 +181,7 @@ class Evaluator:
                         return True
         return False
 
-    async def _close_orphans(self, now: int) -> int:
-        orphans = self.orphans_of(self.rules)
+    async def _close_orphans(self, now: int, orphans: Sequence[Alert]) -> int:
         cycle = Cycle(now, self._alerts)
         for alert in orphans:
             cycle.close(Rule(alert.rule, self._blind.expression, (), self.rules.interval), alert, _RULE_GONE)
@@ -199,7 +200,7 @@ class Evaluator:
             due = [rule for rule in self.rules.rules if self._is_due(rule, now)]
             if not due:
                 return
-            await self._close_orphans(now)
+            await self._close_orphans(now, self.orphans_of(self.rules))
             answers = await self._ask(due, now)
             self.failures = tuple(answers.failed.values())
             cycle = Cycle(now, self._alerts)
@@ -326,6 +327,16 @@ class Evaluator:
 
 def _blindness(words: str) -> Reading:
     return Reading(Knowledge.VALUE, 1.0 if words else 0.0, words)
+
+
+def _goes_on(tags: Tags, before: Rule | None, after: Rule | None) -> bool:
+    """Whether an alert of a rule is one of the rule that takes its place."""
+    if after is None or not means(after, tags):
+        return False
+    old = None if before is None else next(before.selections).group_by
+    new = next(after.selections).group_by
+    # Where the grouping is another, a tag set that lacks some of it is most likely one of the old.
+    return old is None or new is None or set(old) == set(new) or {name for name, _ in tags} == set(new)
 
 
 def _absent(rule: Rule) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from alerting.ledger import IncidentQuery
 from alerting.machine import Status
-from alerting.rules import Comparison, Forecast, NoData, Ratio, Selection, Severity, Threshold, Value
+from alerting.rules import Comparison, Forecast, NoData, Ratio, Rule, Selection, Severity, Threshold, Value
 from influx.settings import InfluxSettings
 from telemetry.errors import StoreUnavailable
 from telemetry.points import Point
@@ -290,3 +290,17 @@ async def test_either_store_makes_the_same_transitions(tmp_path: Path, request: 
             made.append([(point.tags, point.time - from_datetime(start), point.fields["state"]) for _, point in points])
     assert len(made[0]) > 30
     assert made[0] == made[1]
+
+
+async def test_an_alert_of_another_grouping_ends_with_it(tmp_path: Path) -> None:
+    """What has every tag of the new grouping goes on; what has fewer would stay unknown for ever beside its heirs."""
+
+    def grouped_by(*tags: str) -> Rule:
+        return load_rule(expression=Value(Selection("system", "load1", Function.MEAN, MINUTE, group_by=tags)))
+
+    async with house(tmp_path, grouped_by("host")) as it:
+        await it.go(timedelta(minutes=2), {"a": 7})
+        wider = rule_set(grouped_by("host", "zone"))
+        assert len(it.evaluator.orphans_of(wider)) == 1
+        await it.evaluator.replace_rules(wider)
+        assert await it.incidents.open_incidents() == ()
