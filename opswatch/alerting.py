@@ -151,7 +151,7 @@ class Alerting:
         first, last = from_datetime(start), from_datetime(stop)
         # A step of whole intervals, with which the stretch fits.
         step = max(1, -(-(last - first) // (MOST_INSTANTS * rule.interval))) * rule.interval
-        span = range(first - first % step, last, step)
+        span = range(first - first % step, last, step)[:MOST_INSTANTS]
         around = self._parts.around
         read = await evaluations(rule, incident.tags, self._parts.reader, span, (around.lookback, around.freshness))
         return Evaluations(span, tuple(one.value for one in read))

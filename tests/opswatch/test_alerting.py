@@ -232,3 +232,14 @@ async def test_counts_are_read_again_after_an_evaluation_that_was_half_kept(
 
 async def _away() -> None:
     raise StoreUnavailable("the disk is full")
+
+
+async def test_what_a_rule_read_has_a_value_for_each_of_its_times(tmp_path: Path) -> None:
+    """Also where the longest stretch begins between two steps."""
+    async with house(tmp_path, load_rule()) as it:
+        alerting = alerting_of(it, Writer())
+        await it.go(timedelta(minutes=1), {"a": 7})
+        [incident] = await it.incidents.open_incidents()
+        start = it.wall + timedelta(seconds=15)
+        found = await alerting.evaluations(incident, start, start + 2_000 * timedelta(seconds=15))
+        assert len(found.times) == len(found.values)
