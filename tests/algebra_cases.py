@@ -7,14 +7,13 @@ and nothing of another case gets into an answer.
 import functools
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
 
 from telemetry.points import Point
 from telemetry.series import (
@@ -124,121 +123,107 @@ def note_samples(seen: Counter[str], points: list[Point]) -> None:
     seen["cases with a time written twice"] += len(set(written)) < len(written)
 
 
-FUNCTIONS = st.lists(st.sampled_from(Function), min_size=1, max_size=2, unique=True).map(tuple)
 # What levels keep of a measurement's first field: of half the cases, so that enough of them are answered from levels.
 KEPT = {
     "net": (Function.INCREASE, Function.LAST, Function.COUNT, Function.RATE),
     "cpu": (Function.MIN, Function.MAX, Function.SUM, Function.MEAN),
     "probe": (Function.MIN, Function.MAX, Function.LAST, Function.COUNT),
 }
-STEPS = st.sampled_from([7, 60, 300, 600, 900, 900, 1_800, *[3_600] * 3, 7_200, 7_200, 86_400]).map(
-    lambda step: step * SECOND
-)
-ORIGINS = st.sampled_from([0] * 8 + [300 * SECOND, 1_800 * SECOND, 11 * SECOND])
-SHARES = st.lists(st.sampled_from([0.0, 0.07, 0.5, 0.95, 0.99, 1.0]), min_size=1, max_size=3, unique=True).map(tuple)
-WINDOWS = st.builds(Window, STEPS, FUNCTIONS, ORIGINS)
-# Not one_of, which would give every kind of shape the same weight.
-SHAPES: st.SearchStrategy[Shape] = st.sampled_from(
-    [
-        *[WINDOWS] * 8,
-        st.builds(Quantile, STEPS, SHARES, ORIGINS),
-        st.builds(Coverage, STEPS, ORIGINS),
-        st.builds(Raw, st.integers(1, 60)),
-        st.just(Latest()),
-    ]
-).flatmap(lambda shape: shape)
-LEAVES: st.SearchStrategy[Predicate] = st.one_of(
-    st.builds(Equals, st.sampled_from(["host", "interface", "absent"]), st.sampled_from(HOSTILE)),
-    st.builds(OneOf, st.just("host"), st.lists(st.sampled_from(HOSTILE), max_size=3).map(tuple)),
-    st.builds(Matches, st.just("host"), st.sampled_from(["^a$", "[abc]", "x", "'", "\\\\"])),
-    st.builds(Exists, st.sampled_from(["host", "interface", "cpu"])),
-)
-NESTED = st.recursive(
-    LEAVES,
-    lambda inner: st.builds(Not, inner) | st.lists(inner, max_size=3).map(lambda some: AllOf(tuple(some))),
-    max_leaves=4,
-)
-PREDICATES = st.sampled_from([st.just(EVERYTHING), st.just(EVERYTHING), LEAVES, NESTED]).flatmap(lambda one: one)
-GROUPS = st.none() | st.builds(
-    GroupBy,
-    st.lists(st.sampled_from(["host", "interface", "cpu", "probe"]), max_size=2, unique=True).map(tuple),
-    st.sampled_from([None, *GroupFunction]),
-)
+STEPS = [7, 60, 300, 600, 900, 900, 1_800, *[3_600] * 3, 7_200, 7_200, 86_400]
+ORIGINS = [0] * 8 + [300, 1_800, 11]
+SHARES = [0.0, 0.07, 0.5, 0.95, 0.99, 1.0]
+SHAPES = [Window] * 8 + [Quantile, Coverage, Raw, Latest]
+GROUPED_BY = ["host", "interface", "cpu", "probe"]
 
 
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    shape = draw(SHAPES)
-    measurement = draw(st.sampled_from(sorted(MEASUREMENTS)))
-    windowed = isinstance(shape, Window | Quantile | Coverage)
-    group_by = draw(GROUPS) if windowed else None
-    seed = draw(st.integers(0, 2**32))
-    # Drawn evenly: hypothesis likes small integers, and short ranges near midnight cross no seam.
-    chance = random.Random(seed)
-    if group_by is not None:
-        function = None if isinstance(shape, Quantile) else chance.choice([None, *GroupFunction])
-        group_by = replace(group_by, function=function)
-    where = draw(PREDICATES)
-    if chance.random() < 0.1:
-        where = Matches("host", chance.choice(["^a$", "[abc]", "x", "'"]))
+def _some(chance: random.Random, among: Sequence[T], least: int, most: int) -> tuple[T, ...]:
+    return tuple(chance.sample(among, chance.randint(least, most)))
+
+
+def _shape(chance: random.Random) -> Shape:
+    kind = chance.choice(SHAPES)
+    if kind is Latest:
+        return Latest()
+    if kind is Raw:
+        return Raw(chance.randint(1, 60))
+    step, origin = chance.choice(STEPS) * SECOND, chance.choice(ORIGINS) * SECOND
+    if kind is Coverage:
+        return Coverage(step, origin)
+    if kind is Quantile:
+        return Quantile(step, _some(chance, SHARES, 1, 3), origin)
+    return Window(step, _some(chance, list(Function), 1, 2), origin)
+
+
+def _leaf(chance: random.Random) -> Predicate:
+    kind = chance.choice([Equals, OneOf, Matches, Exists])
+    if kind is Equals:
+        return Equals(chance.choice(["host", "interface", "absent"]), chance.choice(HOSTILE))
+    if kind is OneOf:
+        return OneOf("host", _some(chance, HOSTILE, 0, 3))
+    if kind is Matches:
+        return Matches("host", chance.choice(["^a$", "[abc]", "x", "'", "\\\\"]))
+    return Exists(chance.choice(["host", "interface", "cpu"]))
+
+
+def _nested(chance: random.Random, depth: int = 2) -> Predicate:
+    kind = chance.choice([Not, AllOf, None]) if depth else None
+    if kind is Not:
+        return Not(_nested(chance, depth - 1))
+    if kind is AllOf:
+        return AllOf(tuple(_nested(chance, depth - 1) for _ in range(chance.randint(0, 3))))
+    return _leaf(chance)
+
+
+def _group_by(chance: random.Random, shape: Shape) -> GroupBy | None:
+    if chance.random() < 0.4:
+        return None
+    function = None if isinstance(shape, Quantile) else chance.choice([None, *GroupFunction])
+    return GroupBy(_some(chance, GROUPED_BY, 0, 2), function)
+
+
+def drawn(chance: random.Random) -> Case:
+    """A case by chance: by Python's generator, whose numbers are the same in every process of every machine.
+
+    Not by hypothesis, which takes constants from the modules that happen to be loaded: its cases differed with the
+    tests that ran before.
+    """
+    shape, measurement = _shape(chance), chance.choice(sorted(MEASUREMENTS))
     start, length = chance.randint(0, 6_000), chance.randint(1, 20_000)
-    if windowed and draw(st.sampled_from([False] * 6 + [True])):  # one window over just the range, whatever that is
+    if not isinstance(shape, Raw | Latest) and chance.random() < 0.15:  # one window over the range, whatever that is
         start, length = start // 300 * 300, max(300, length // 300 * 300)
         shape = replace(shape, step=length * SECOND, origin=start * SECOND)
-    fields = draw(st.just(()) | st.just(MEASUREMENTS[measurement][:1]))
-    if isinstance(shape, Window) and seed % 2:
-        # By chance, not as drawn: hypothesis likes the first of a list, and takes constants from the code under test.
-        kept = dict.fromkeys(chance.choice(KEPT[measurement]) for _ in shape.functions)
-        shape = replace(shape, functions=tuple(kept))
+    fields = chance.choice([(), MEASUREMENTS[measurement][:1]])
+    if isinstance(shape, Window) and chance.random() < 0.5:
+        shape = replace(shape, functions=_some(chance, KEPT[measurement], 1, 2))
         fields = MEASUREMENTS[measurement][:1]
+    part = chance.choice([None, *range(2, 9)])
     return Case(
-        seed=seed,
+        seed=chance.getrandbits(32),
         measurement=measurement,
         shape=shape,
         start=start,
         length=length,
-        where=where,
+        where=chance.choice([lambda _: EVERYTHING, lambda _: EVERYTHING, _leaf, _nested])(chance),
         fields=fields,
-        group_by=group_by,
-        top=None if isinstance(shape, Raw) else draw(st.none() | st.integers(1, 3)),
-        rolled_up_at=draw(
-            st.sampled_from([None, *range(2, 9)]).map(lambda part: part and start + length * part // 8 + 400)
-        ),
+        group_by=_group_by(chance, shape) if not isinstance(shape, Raw | Latest) else None,
+        top=None if isinstance(shape, Raw) else chance.choice([None, chance.randint(1, 3)]),
+        rolled_up_at=part and start + length * part // 8 + 400,
     )
 
 
 @functools.cache
 def listed(count: int) -> list[Case]:
     """The first so many cases, the same in every run and for every store."""
-    return _drawn(cases(), count)
+    chance = random.Random(SEED)
+    return [drawn(chance) for _ in range(count)]
 
 
 @functools.cache
 def listed_values(count: int) -> list[tuple[Case, ValuesOf, str, bool]]:
     """Cases with what values are asked for: of what, of which tag, and whether their measurement is named."""
-    asked = st.sampled_from([(ValuesOf.TAG, "host"), (ValuesOf.FIELD, ""), (ValuesOf.MEASUREMENT, "")])
-    drawn = _drawn(st.tuples(cases(), asked, st.booleans()), count)
-    return [(case, of, tag, named) for case, (of, tag), named in drawn]
-
-
-def _drawn(strategy: st.SearchStrategy[T], count: int) -> list[T]:
-    found: list[T] = []
-
-    # A seed of our own: what hypothesis makes of a function's text would be other cases after a change of a word.
-    @seed(SEED)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(one=strategy)
-    def draw(one: T) -> None:
-        found.append(one)
-
-    draw()
-    return found
+    chance = random.Random(SEED + 1)
+    asked = [(ValuesOf.TAG, "host"), (ValuesOf.FIELD, ""), (ValuesOf.MEASUREMENT, "")]
+    return [(drawn(chance), *chance.choice(asked), chance.random() < 0.5) for _ in range(count)]
 
 
 def parted(case: Case, points: list[Point]) -> tuple[list[Point], list[Point]]:
