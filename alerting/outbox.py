@@ -1,0 +1,146 @@
+"""The outbox's words and doors: what is to be told to whom, each try of it, and what was answered. Pure.
+
+A delivery is one message to one receiver; its items are what it tells of incidents. Deliveries to one receiver that
+tell of the same incident go out in the order in which they were made. Instants are in ns by the wall clock.
+`opswatch/state/outbox.py` implements the doors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from alerting.receivers import Receiver
+from alerting.rules import Severity
+from telemetry.points import Tags
+
+MOST_KEPT_OF_AN_ANSWER = 500  # bytes
+
+
+class Occasion(StrEnum):
+    """Why an incident is told to a receiver."""
+
+    OPENED = "opened"
+    RAISED = "raised"
+    FLAPPING = "flapping"
+    RELEASED = "released"  # a silence, a maintenance, a dependency or quiet hours held it back until now
+    ESCALATED = "escalated"
+    REMINDER = "reminder"  # still open, nobody has acknowledged
+    BACK = "back"  # a snooze is over
+    RESOLVED = "resolved"
+
+
+class NoticeKind(StrEnum):
+    """What a message is about."""
+
+    ALERT = "alert"
+    TEST = "test"
+    OWN = "own"  # OpsWatch itself: a dead letter, a broken stage
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    SENDING = "sending"  # leased by the sender; when the lease is over it is tried again
+    DELIVERED = "delivered"
+    DEAD = "dead"  # refused, or tried until its deadline: a dead letter
+    COMBINED = "combined"  # what it tells is part of a later one
+
+
+class Outcome(StrEnum):
+    """What became of one try for one recipient."""
+
+    DELIVERED = "delivered"
+    LATER = "later"  # it may work another time
+    REFUSED = "refused"  # it will not
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said to one try. `recipient`: an e-mail address, else empty.
+
+    `code`: a status or SMTP code, or a word (`timeout`, `dns`, `refused`, `tls`, ...). `text`: the first 500 bytes of
+    the answer, or what happened. `retry_after` in ns, where the receiver said so.
+    """
+
+    outcome: Outcome
+    code: str
+    text: str
+    took_ms: float
+    recipient: str = ""
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One incident in a message, as it is when the message is sent. `page`: its URL, empty where none is known."""
+
+    number: int
+    occasion: Occasion
+    severity: Severity
+    is_open: bool
+    flapping: bool
+    rule: str
+    service: str
+    summary: str
+    labels: Tags
+    value: float | None
+    unit: str
+    opened: datetime
+    resolved: datetime | None
+    acknowledged_by: str = ""
+    runbook: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a message says, whatever way it goes; `id` stays the same over every try.
+
+    `items`: the worst first, `left_out` are more that it does not list; `firing`, `resolved` and `critical` count all.
+    `thread`: the same for all messages of a group, so that mail programs keep them together. `note`: why it comes this
+    way (a digest, a second route), or what a message of OpsWatch itself says. `acknowledge` and `snooze`: links that
+    show a page which acts, or empty. `picture`: the trend of the first incident as PNG.
+    """
+
+    id: str
+    kind: NoticeKind
+    receiver: str
+    created: datetime
+    host: str
+    items: tuple[Told, ...] = ()
+    left_out: int = 0
+    firing: int = 0
+    resolved: int = 0
+    critical: int = 0
+    group: Tags = ()
+    thread: str = ""
+    note: str = ""
+    page: str = ""
+    acknowledge: str = ""
+    snooze: str = ""
+    picture: bytes | None = None
+    attempt: int = 1
+
+
+class Sender(Protocol):
+    """One way of telling."""
+
+    async def send(self, receiver: Receiver, notice: Notice, recipients: Sequence[str]) -> Sequence[Answer]:
+        """Send it; an answer for each of the recipients (of e-mail; else one).
+
+        Never raises but CancelledError, and always ends within the target's timeout and a little.
+        """
+        ...
+
+
+class TrendPicture(Protocol):
+    """Draws what an incident is about."""
+
+    async def draw(self, incident: int) -> bytes | None:
+        """Its values, thresholds and breach as PNG; None when there is nothing to draw."""
+        ...
