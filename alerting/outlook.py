@@ -121,6 +121,7 @@ class Policy:
 
     `on_duty`: the receiver behind a name, by rotations too; None where there is none. `muting`: what mutes an incident
     with these labels now. `quiet_until`: when the quiet hours end that hold a severity back now (ns), or None.
+    `suppressed`: what an alert of this rule on these tags depends on and is in trouble itself, in words.
     """
 
     routes: Sequence[Route]
@@ -129,6 +130,7 @@ class Policy:
     on_duty: Callable[[str], str | None]
     muting: Callable[[Mapping[str, str]], Muting | None]
     quiet_until: Callable[[QuietHours, Severity], int | None]
+    suppressed: Callable[[str, Tags], str] = lambda _rule, _tags: ""
 
     def receiver(self, name: str) -> Receiver | None:
         """The receiver behind the name of one, or of a rotation."""

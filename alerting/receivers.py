@@ -127,3 +127,8 @@ class Receiver:
             case WebhookTarget():
                 return ReceiverKind.WEBHOOK
         return ReceiverKind.APPRISE
+
+    @property
+    def target_timeout(self) -> float:
+        """Seconds that a try takes at most, more or less: each step of handing over mail has the limit of its own."""
+        return self.target.server.timeout * 6 if isinstance(self.target, EmailTarget) else self.target.timeout

@@ -16,11 +16,15 @@ LONGEST_RETRY_AFTER = 60 * MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`due`: when to try again (ns, wall clock), while it is waiting. `partly`: dead for some recipients, not all."""
+    """`due`: when to try again (ns, wall clock), while it is waiting. `partly`: delivered, not to all recipients.
+
+    `second`: the receiver that gets it instead, when it is dead and there is one.
+    """
 
     state: DeliveryState
     due: int | None = None
     partly: bool = False
+    second: str = ""
 
 
 def verdict(answers: Sequence[Answer], attempt: int, deadline: int, now: int, chance: float) -> Verdict:
@@ -38,6 +42,6 @@ def verdict(answers: Sequence[Answer], attempt: int, deadline: int, now: int, ch
         if now < deadline:
             return Verdict(DeliveryState.WAITING, min(due, deadline))
     failed = [answer for answer in answers if answer.outcome is not Outcome.DELIVERED]
-    if not failed:
-        return Verdict(DeliveryState.DELIVERED)
-    return Verdict(DeliveryState.DEAD, partly=len(failed) < len(answers))
+    if len(failed) < len(answers):
+        return Verdict(DeliveryState.DELIVERED, partly=bool(failed))
+    return Verdict(DeliveryState.DEAD)

@@ -79,10 +79,7 @@ def _end(subject: Subject, known: Mapping[str, Known], policy: Policy, outlook: 
             continue
         outlook.known[one.receiver] = replace(one, over=True)
         receiver = policy.receivers.get(one.receiver)
-        if receiver is None:
-            words = "it is over, and there is no such receiver any more"
-            outlook.reasons.append(Reason(Why.UNKNOWN_RECEIVER, words, receiver=one.receiver))
-        elif not receiver.send_resolved:
+        if receiver is not None and not receiver.send_resolved:
             words = "it is over; this receiver does not want to hear of ends (send_resolved)"
             outlook.reasons.append(Reason(Why.OVER, words, receiver=one.receiver))
         else:

@@ -191,10 +191,10 @@ def _check(action: PersonAction, now: datetime) -> None:
 def _changed(found: Incident, action: PersonAction, now: datetime) -> dict[str, object]:
     match action.action:
         case Action.ACKNOWLEDGE if found.acknowledged is None:
-            return {"acknowledged": from_datetime(now), "acknowledged_by": action.author}
+            return {"acknowledged": from_datetime(now), "acknowledged_by": action.author, "due": from_datetime(now)}
         case Action.SNOOZE:
             assert action.until is not None
-            return {"snoozed_until": from_datetime(action.until)}
+            return {"snoozed_until": from_datetime(action.until), "due": from_datetime(now)}
         case Action.ASSIGN:
             return {"assigned_to": action.assignee}
     return {}
