@@ -70,6 +70,8 @@ class Deliverer:
         except OpsWatchError as error:
             # The lease ends, and then it is sent again: twice is better than never.
             logger.warning("a delivery could not be kept", extra={"receiver": receiver.name, "reason": error.message})
+        except Exception:
+            logger.exception("a delivery failed", extra={"receiver": receiver.name})  # likewise
 
     async def _send(self, receiver: Receiver, claimed: Claimed) -> None:
         served = [answer for answer in claimed.answers if answer.outcome is not Outcome.LATER]
@@ -88,7 +90,7 @@ class Deliverer:
         await self._post.outbox.settle(claimed, answers, found, now)
 
     def _second(self, receiver: Receiver, claimed: Claimed) -> str:
-        """Who gets a dead letter: the fallback, else the first other receiver; one that came so already goes nowhere."""
+        """Who gets a dead letter: the fallback, else the first other receiver. What came so already goes nowhere."""
         if claimed.kind is not NoticeKind.ALERT or claimed.is_second_route:
             return ""
         others = [name for name in self._receivers if name != receiver.name]

@@ -38,6 +38,9 @@ class Occasion(StrEnum):
     RESOLVED = "resolved"
 
 
+URGING = frozenset({Occasion.ESCALATED, Occasion.REMINDER, Occasion.BACK})  # to acknowledge: nothing else is new in it
+
+
 class NoticeKind(StrEnum):
     """What a message is about."""
 

@@ -151,6 +151,7 @@ class Outlook:
     known: dict[str, Known] = field(default_factory=dict)
     ladders: dict[str, Ladder] = field(default_factory=dict)
     withdrawn: list[str] = field(default_factory=list)
+    is_answered: bool = False
     held: str = ""
     due: int | None = None
 

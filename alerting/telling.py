@@ -34,6 +34,10 @@ def look(
     if hold is not None:
         _hold_back(subject, known, hold, outlook)
         return outlook
+    if subject.is_answered:
+        outlook.is_answered = True
+        _take_back(known, f"{subject.acknowledged_by} has acknowledged it", outlook)
+        known = {name: one for name, one in known.items() if not one.first_unsent}
     _Open(subject, known, ladders, policy, now, outlook).tell()
     if subject.held and not outlook.held and not outlook.reasons:
         outlook.reasons.append(Reason(Why.ROUTE, "nothing holds it back any more"))
@@ -64,12 +68,16 @@ def _hold(subject: Subject, policy: Policy, now: int) -> _Hold | None:
 def _hold_back(subject: Subject, known: Mapping[str, Known], hold: _Hold, outlook: Outlook) -> None:
     outlook.held = hold.key
     outlook.look_at(hold.until)
+    _take_back(known, hold.words, outlook)
+    if hold.key != subject.held:
+        outlook.reasons.append(Reason(hold.why, hold.words))
+
+
+def _take_back(known: Mapping[str, Known], words: str, outlook: Outlook) -> None:
     for one in known.values():
         if one.first_unsent:
             outlook.withdrawn.append(one.receiver)
-            outlook.reasons.append(Reason(Why.WITHDRAWN, f"before it was sent: {hold.words}", receiver=one.receiver))
-    if hold.key != subject.held:
-        outlook.reasons.append(Reason(hold.why, hold.words))
+            outlook.reasons.append(Reason(Why.WITHDRAWN, f"before it was sent: {words}", receiver=one.receiver))
 
 
 def _end(subject: Subject, known: Mapping[str, Known], policy: Policy, outlook: Outlook) -> None:

@@ -89,7 +89,8 @@ class StoredIncidents:
             if found.resolved is not None and action.action is not Action.NOTE:
                 over = f"{found.resolved:%Y-%m-%d %H:%M} UTC"
                 raise Conflict(f"incident {number} is over since {over}; a note is all that it takes", value=number)
-            values = _changed(found, action, now)
+            risen = connection.execute(select(incident.c.risen).where(incident.c.id == number)).scalar_one()
+            values = _changed(found, action, now, risen)
             if values:
                 connection.execute(update(incident).where(incident.c.id == number).values(**values))
             note_audit(connection, now, action.author, action.action.value, _words(action), number)
@@ -188,9 +189,10 @@ def _check(action: PersonAction, now: datetime) -> None:
         raise InvalidRequest(f"a name has at most {_MAX_NAME} printable characters", field="assignee")
 
 
-def _changed(found: Incident, action: PersonAction, now: datetime) -> dict[str, object]:
+def _changed(found: Incident, action: PersonAction, now: datetime, risen: int) -> dict[str, object]:
+    """What becomes of the row; an acknowledgement is of an incident as bad as it is, so a rise needs another."""
     match action.action:
-        case Action.ACKNOWLEDGE if found.acknowledged is None:
+        case Action.ACKNOWLEDGE if found.acknowledged is None or from_datetime(found.acknowledged) < risen:
             return {"acknowledged": from_datetime(now), "acknowledged_by": action.author, "due": from_datetime(now)}
         case Action.SNOOZE:
             assert action.until is not None

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from opswatch.state.database import Database
+from opswatch.state.deliveries import StoredOutbox
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.learned_schema import StoredSchema
 from opswatch.state.ledger import StoredLedger
 from opswatch.state.sessions import StoredOwnership, StoredSessions
+from opswatch.state.telling import StoredTelling
 from opswatch.state.tokens import StoredTokens
 
 
@@ -25,6 +27,8 @@ class State:
         self.learned_schema = StoredSchema(database)
         self.ledger = StoredLedger(database)
         self.incidents = StoredIncidents(database)
+        self.telling = StoredTelling(database)
+        self.outbox = StoredOutbox(database)
 
     @classmethod
     @asynccontextmanager

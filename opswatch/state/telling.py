@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from alerting.batches import Batch, Pace, Pending, Recent, batches
-from alerting.outbox import DeliveryState, NoticeKind, Occasion
+from alerting.outbox import URGING, DeliveryState, NoticeKind, Occasion
 from alerting.outlook import Known, Ladder, Outlook, Policy, Subject, labels_of
 from alerting.receivers import Receiver
 from alerting.rules import Severity
@@ -152,6 +152,10 @@ def _take_back(
     connection: Connection, outlooks: Mapping[int, Outlook], told: Mapping[int, Mapping[str, Known]]
 ) -> None:
     """What has not left the house, and must not any more; a ladder of which nobody has heard begins anew."""
+    answered = [number for number, outlook in outlooks.items() if outlook.is_answered]
+    if answered:
+        urging = item.c.delivery.is_(None) & item.c.occasion.in_([one.value for one in URGING])
+        connection.execute(delete(item).where(urging, item.c.incident.in_(answered)))
     for number, outlook in outlooks.items():
         if not outlook.withdrawn:
             continue
