@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from opswatch.state.database import Database
+from opswatch.state.duty import StoredDuty
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.learned_schema import StoredSchema
 from opswatch.state.ledger import StoredLedger
+from opswatch.state.maintenance import StoredMaintenance
 from opswatch.state.sessions import StoredOwnership, StoredSessions
+from opswatch.state.silences import StoredSilences
 from opswatch.state.tokens import StoredTokens
 
 
@@ -25,6 +28,9 @@ class State:
         self.learned_schema = StoredSchema(database)
         self.ledger = StoredLedger(database)
         self.incidents = StoredIncidents(database)
+        self.silences = StoredSilences(database)
+        self.maintenance = StoredMaintenance(database)
+        self.duty = StoredDuty(database)
 
     @classmethod
     @asynccontextmanager

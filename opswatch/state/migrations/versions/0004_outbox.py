@@ -1,0 +1,10 @@
+"""A place for the outbox's tables, which another branch makes. Shell."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing here."""
