@@ -9,10 +9,13 @@ from pathlib import Path
 
 from opswatch.state.database import Database
 from opswatch.state.deliveries import StoredOutbox
+from opswatch.state.duty import StoredDuty
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.learned_schema import StoredSchema
 from opswatch.state.ledger import StoredLedger
+from opswatch.state.maintenance import StoredMaintenance
 from opswatch.state.sessions import StoredOwnership, StoredSessions
+from opswatch.state.silences import StoredSilences
 from opswatch.state.telling import StoredTelling
 from opswatch.state.tokens import StoredTokens
 
@@ -29,6 +32,9 @@ class State:
         self.incidents = StoredIncidents(database)
         self.telling = StoredTelling(database)
         self.outbox = StoredOutbox(database)
+        self.silences = StoredSilences(database)
+        self.maintenance = StoredMaintenance(database)
+        self.duty = StoredDuty(database)
 
     @classmethod
     @asynccontextmanager
