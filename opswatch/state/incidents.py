@@ -85,7 +85,7 @@ class StoredIncidents:
         _check(action, now)
 
         def work(connection: Connection) -> Incident:
-            found = _incident(connection, number)
+            found = find_incident(connection, number)
             if found.resolved is not None and action.action is not Action.NOTE:
                 over = f"{found.resolved:%Y-%m-%d %H:%M} UTC"
                 raise Conflict(f"incident {number} is over since {over}; a note is all that it takes", value=number)
@@ -94,7 +94,7 @@ class StoredIncidents:
             if values:
                 connection.execute(update(incident).where(incident.c.id == number).values(**values))
             note_audit(connection, now, action.author, action.action.value, _words(action), number)
-            return _incident(connection, number)
+            return find_incident(connection, number)
 
         return await self._database.run(work)
 
@@ -127,7 +127,8 @@ def _conditions(query: IncidentQuery) -> list[ColumnElement[bool]]:
     return found
 
 
-def _incident(connection: Connection, number: int) -> Incident:
+def find_incident(connection: Connection, number: int) -> Incident:
+    """One, within somebody's transaction. Raises NotFound."""
     row = None
     if 0 < number < 2**63:
         row = connection.execute(select(incident).where(incident.c.id == number)).mappings().first()
@@ -137,7 +138,7 @@ def _incident(connection: Connection, number: int) -> Incident:
 
 
 def _shown(connection: Connection, number: int) -> tuple[Incident, tuple[TimelineEntry, ...]]:
-    found = _incident(connection, number)
+    found = find_incident(connection, number)
     entries: list[tuple[int, int, TimelineEntry]] = []
 
     def add(instant: int, order: int, **facts: Any) -> None:
