@@ -7,11 +7,12 @@ doors; every call of them raises StoreUnavailable when they cannot be used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from alerting.duty import Override
+from alerting.duty import Override, Rotation
 from alerting.label_match import LabelMatch
 from alerting.windows import Once, Window
 from telemetry.errors import InvalidRequest
@@ -159,6 +160,12 @@ class DutyBook(Protocol):
     async def end(self, number: int, author: str, now: datetime) -> None:
         """From now on it does not count. Raises NotFound, Conflict when it is over."""
         ...
+
+
+def with_overrides(rotation: Rotation, stored: Sequence[StoredOverride]) -> Rotation:
+    """A rotation of opswatch.yaml with those who step in; who was added last wins."""
+    added = (one.override for one in stored if one.rotation == rotation.name)
+    return replace(rotation, overrides=(*rotation.overrides, *added))
 
 
 def check_silence(draft: SilenceDraft, now: datetime) -> None:

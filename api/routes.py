@@ -47,6 +47,7 @@ from api.models import (
     TokenRequest,
     TokensAnswer,
 )
+from api.mute_routes import MUTE_ROUTES
 from api.query_parameters import PARAMETERS
 from api.report_models import ReportAnswer
 from api.route_table import Parameter, Permission, Route
@@ -225,6 +226,7 @@ ROUTE_TABLE: tuple[Route, ...] = (
         SeriesAnswer,
         (_INCIDENT, *_AROUND),
     ),
+    *MUTE_ROUTES,
     Route("GET", "/api/v1/rules", alerts.list_rules, _VIEWER, "The rules in force, and what they find", RulesAnswer),
     Route(
         "POST",
