@@ -50,10 +50,10 @@ class Deliverer:
                 self._running[name] = task
                 task.add_done_callback(lambda _, name=name: self._running.pop(name, None))  # type: ignore[misc]
 
-    async def idle(self) -> None:
-        """Wait until nothing is being sent."""
-        while self._running:
-            await asyncio.gather(*self._running.values())
+    async def idle(self, *names: str) -> None:
+        """Wait until nothing is being sent, to these receivers or to any."""
+        while waited := [task for name, task in self._running.items() if not names or name in names]:
+            await asyncio.gather(*waited)
 
     async def close(self) -> None:
         """Stop sending at once: what was being sent is sent again at the next start."""

@@ -73,8 +73,8 @@ class Explanation:
 class Explainer(Protocol):
     """Answers why. Both raise StoreUnavailable."""
 
-    async def explain(self, number: int, at: datetime | None) -> Explanation:
-        """As of a minute, or as of now. Raises NotFound."""
+    async def explain(self, number: int, at: datetime) -> Explanation:
+        """As of a moment. Raises NotFound."""
         ...
 
     async def deliveries(self, limit: int, receiver: str, state: str, before: int | None) -> Sequence[DeliveryLine]:

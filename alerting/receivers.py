@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import time
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
@@ -132,3 +133,15 @@ class Receiver:
     def target_timeout(self) -> float:
         """Seconds that a try takes at most, more or less: each step of handing over mail has the limit of its own."""
         return self.target.server.timeout * 6 if isinstance(self.target, EmailTarget) else self.target.timeout
+
+
+def whom(target: Target) -> str:
+    """Whom a target reaches, for people: without anything that is a secret, as paths and queries of URLs may be."""
+    match target:
+        case EmailTarget(to=to):
+            return ", ".join(to)
+        case WebhookTarget(url=url):
+            parts = urlsplit(url.get_secret_value())
+            return f"{parts.scheme}://{parts.hostname or ''}"
+        case AppriseTarget(url=url):
+            return f"{url.get_secret_value().partition('://')[0]}://…"

@@ -10,7 +10,9 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from alerting.duty import Rotation
+from alerting.explanation import Explainer
 from alerting.ledger import FiringCounts, Incident, IncidentBook, OpenAlert
+from alerting.receiver_status import ReceiverDesk
 from alerting.rule_status import ReloadOutcome, RulesStanding
 from alerting.silences import DutyBook, MaintenanceBook, SilenceBook
 from alerting.windows import Window
@@ -240,6 +242,8 @@ class Doors:
     incidents: IncidentBook
     evaluations: EvaluationReader
     rules: RuleDesk
+    explainer: Explainer
+    receivers: ReceiverDesk
     silences: SilenceBook
     maintenance: MaintenanceBook
     duty: DutyBook

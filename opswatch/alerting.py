@@ -27,13 +27,14 @@ from alerting.rule_set import RuleSet
 from alerting.rule_status import ReloadOutcome, RulesStanding, RuleStatus
 from alerting.rules import SOURCE_BLIND, Rule, Severity, source_blind_rule
 from alerting.summaries import unit_of
+from alerting.trouble import Trouble
 from api.doors import Evaluations
 from opswatch.scheduler import Job, Scheduler
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.ledger import StoredLedger
 from telemetry.clock import Clock
 from telemetry.errors import NotFound
-from telemetry.points import FieldValue
+from telemetry.points import FieldValue, Tags
 from telemetry.ports import PointWriter, QueryReader, WriteStatus
 from telemetry.schema import Registry
 from telemetry.times import format_duration, from_datetime, to_datetime
@@ -210,6 +211,24 @@ class Alerting:
             "pending": alerts[Status.PENDING],
             "unknown": alerts[Status.UNKNOWN],
         }
+
+    def suppressed(self) -> Callable[[str, Tags], str]:
+        """A look at what is in trouble now: what an alert of a rule on some tags depends on, in words."""
+        rules, found = self._rules(), [one for some in self._evaluator.alerts.values() for one in some.values()]
+        still = [one for one in found if one.is_open]
+        trouble = Trouble(lambda names: (one for one in still if names is None or one.rule in names))
+        dependencies = self._parts.around.dependencies
+
+        def behind(name: str, tags: Tags) -> str:
+            rule = rules.get(name)
+            return "" if rule is None else trouble.behind(rule, tags, dependencies)
+
+        return behind
+
+    def unit(self, name: str) -> str:
+        """The unit of what a rule reads; `1` of one that is gone."""
+        rule = self._rules().get(name)
+        return "1" if rule is None else unit_of(rule, self._parts.registry)
 
     # Rules
 

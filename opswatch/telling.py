@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 
 from alerting.delivery import Deliverer, Post
 from alerting.duty import on_duty
+from alerting.explanation import DeliveryLine
 from alerting.muting import muting_of
 from alerting.outbox import NoticeKind
 from alerting.outlook import Policy
-from alerting.receivers import Receiver
+from alerting.receiver_status import ReceiverStatus
+from alerting.receivers import Receiver, whom
 from alerting.silences import with_overrides
 from alerting.windows import quiet_until
 from opswatch.scheduler import Job, Scheduler
@@ -58,9 +60,9 @@ class Telling:
 
     def __init__(self, parts: TellingParts) -> None:
         self._parts = parts
-        self.receivers: Mapping[str, Receiver] = {one.name: one for one in parts.settings.receivers}
+        self._receivers: Mapping[str, Receiver] = {one.name: one for one in parts.settings.receivers}
         self._escalations = {one.name: one for one in parts.settings.escalations}
-        self._deliverer = Deliverer(parts.post, self.receivers)
+        self._deliverer = Deliverer(parts.post, self._receivers)
         self._seen = _Seen()
         self._round = asyncio.Lock()
 
@@ -117,23 +119,46 @@ class Telling:
         return Policy(
             settings.routes,
             self._escalations,
-            self.receivers,
-            lambda name: name if name in self.receivers else duty.get(name),
+            self._receivers,
+            lambda name: name if name in self._receivers else duty.get(name),
             muting_of(silences, windows, moment),
             lambda quiet, severity: quiet_until(quiet, severity, now),
             self._parts.suppressed(),
         )
 
-    async def test(self, name: str, author: str) -> str:
-        """Send a message that says that it is a test; its identifier. Raises NotFound, StoreUnavailable."""
-        if name not in self.receivers:
+    async def receivers(self) -> Sequence[ReceiverStatus]:
+        """See `ReceiverDesk.receivers`."""
+        found, routes = [], self._parts.settings.routes
+        for one in self._receivers.values():
+            standing = await self._parts.state.explanations.standing(one.name)
+            found.append(
+                ReceiverStatus(
+                    one.name,
+                    one.kind.value,
+                    whom(one.target),
+                    one.fallback,
+                    tuple(route.name for route in routes if route.receiver == one.name),
+                    standing.waiting,
+                    standing.last_delivered,
+                    standing.last_failed,
+                    standing.last_answer,
+                )
+            )
+        return found
+
+    async def test(self, name: str, author: str) -> DeliveryLine:
+        """See `ReceiverDesk.test`: it has a minute; what it answers until then is what is said."""
+        if name not in self._receivers:
             raise NotFound(f"there is no receiver {name}", field="receiver", value=name)
-        note = f"{author} tries whether this receiver hears of incidents"
-        return await self._parts.state.outbox.add(name, NoticeKind.TEST, note, self._now(), _TEST_FOR)
+        state, note = self._parts.state, f"{author} tries whether this receiver hears of incidents"
+        identifier = await state.outbox.add(name, NoticeKind.TEST, note, self._now(), _TEST_FOR)
+        await self._deliverer.deliver_due([name])
+        await self._deliverer.idle(name)
+        return await self._parts.state.explanations.delivery(identifier)
 
     async def tell_own(self, words: str, but: Sequence[str] = ()) -> None:
         """Tell every receiver, but for these, something of OpsWatch itself. Raises StoreUnavailable."""
-        for name in self.receivers:
+        for name in self._receivers:
             if name not in but:
                 await self._parts.state.outbox.add(name, NoticeKind.OWN, words, self._now(), _OWN_FOR)
 

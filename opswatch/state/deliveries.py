@@ -21,7 +21,7 @@ from opswatch.state.telling_tables import attempt, delivery, item, known
 
 MOST_SHOWN = 50  # incidents of one message
 _CANDIDATES = 200
-_UNFINISHED = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+UNFINISHED = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
 _Row = Row[Any]
 
 
@@ -124,7 +124,7 @@ def _is_first(connection: Connection, row: _Row) -> bool:
         .join(theirs, theirs.c.delivery == older.c.id)
         .join(mine, mine.c.incident == theirs.c.incident)
         .where(mine.c.delivery == row.id)
-        .where(older.c.receiver == row.receiver, older.c.id < row.id, older.c.state.in_(_UNFINISHED))
+        .where(older.c.receiver == row.receiver, older.c.id < row.id, older.c.state.in_(UNFINISHED))
         .limit(1)
     )
     return connection.execute(before).first() is None

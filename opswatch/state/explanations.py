@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +13,11 @@ from sqlalchemy import Connection, Row, Select, func, select
 from alerting.explanation import AttemptLine, DeliveryLine, Explanation, ReasonLine, sentences
 from alerting.outbox import DeliveryState, Outcome
 from opswatch.state.database import Database
+from opswatch.state.deliveries import UNFINISHED
 from opswatch.state.incidents import find_incident
 from opswatch.state.ledger_rows import moment_of
 from opswatch.state.telling_tables import attempt, delivery, item, reason
-from telemetry.clock import Clock
-from telemetry.errors import InvalidRequest
+from telemetry.errors import InvalidRequest, NotFound
 from telemetry.times import from_datetime, to_datetime
 
 MAX_LISTED = 500
@@ -24,17 +25,25 @@ _MOST_INCIDENTS = 20  # numbers that a line names
 _Row = Row[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Of one receiver: messages on their way, when one arrived and when a try failed last, and the newest answer."""
+
+    waiting: int
+    last_delivered: datetime | None
+    last_failed: datetime | None
+    last_answer: str
+
+
 class StoredExplanations:
     """Implements `alerting.explanation.Explainer`."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
 
-    async def explain(self, number: int, at: datetime | None) -> Explanation:
+    async def explain(self, number: int, at: datetime) -> Explanation:
         """See `Explainer.explain`."""
-        moment = at or self._clock.now()
-        instant = from_datetime(moment)
+        instant = from_datetime(at)
 
         def work(connection: Connection) -> Explanation:
             found = find_incident(connection, number)
@@ -46,8 +55,8 @@ class StoredExplanations:
             mine = select(item.c.delivery).where(item.c.incident == number, item.c.delivery.is_not(None))
             wanted = select(delivery).where(delivery.c.id.in_(mine), delivery.c.created <= instant)
             deliveries = _lines(connection, wanted.order_by(delivery.c.id), number)
-            words = sentences(found, reasons, deliveries, moment)
-            return Explanation(found, moment, words, reasons, deliveries)
+            words = sentences(found, reasons, deliveries, at)
+            return Explanation(found, at, words, reasons, deliveries)
 
         return await self._database.run(work)
 
@@ -66,10 +75,39 @@ class StoredExplanations:
             wanted = wanted.where(delivery.c.id < before)
         return await self._database.run(lambda connection: _lines(connection, wanted, None))
 
+    async def delivery(self, identifier: str) -> DeliveryLine:
+        """One message. Raises NotFound, StoreUnavailable."""
+        wanted = select(delivery).where(delivery.c.identifier == identifier)
+        found = await self._database.run(lambda connection: _lines(connection, wanted, None))
+        if not found:
+            raise NotFound(f"there is no message {identifier}", field="id", value=identifier)
+        return found[0]
+
+    async def standing(self, receiver: str) -> Standing:
+        """How messages to one receiver fared. Raises StoreUnavailable."""
+        mine = delivery.c.receiver == receiver
+        waiting = select(func.count()).where(mine, delivery.c.state.in_(UNFINISHED))
+        tries = select(attempt).join(delivery, delivery.c.id == attempt.c.delivery).where(mine)
+        newest = tries.order_by(attempt.c.id.desc()).limit(1)
+        good = attempt.c.outcome == Outcome.DELIVERED.value
+
+        def work(connection: Connection) -> Standing:
+            last, delivered, failed = (
+                connection.execute(one).first() for one in (newest, newest.where(good), newest.where(~good))
+            )
+            return Standing(
+                connection.execute(waiting).scalar_one(),
+                None if delivered is None else to_datetime(delivered.time),
+                None if failed is None else to_datetime(failed.time),
+                "" if last is None else f"{last.code} {last.text}".strip(),
+            )
+
+        return await self._database.run(work)
+
     async def figures(self) -> dict[str, int]:
         """How many messages are in each state, and when the oldest that waits was made (ns; 0: none does)."""
         counts = select(delivery.c.state, func.count()).group_by(delivery.c.state)
-        waiting = delivery.c.state.in_((DeliveryState.WAITING.value, DeliveryState.SENDING.value))
+        waiting = delivery.c.state.in_(UNFINISHED)
         oldest = select(func.min(delivery.c.created)).where(waiting)
 
         def work(connection: Connection) -> dict[str, int]:
@@ -99,7 +137,7 @@ def _line(connection: Connection, row: _Row, tries: Sequence[AttemptLine], incid
     occasions = (
         occasions.where(item.c.incident == incident) if incident is not None else occasions.limit(_MOST_INCIDENTS)
     )
-    waits = row.state in {DeliveryState.WAITING.value, DeliveryState.SENDING.value}
+    waits = row.state in UNFINISHED
     return DeliveryLine(
         row.identifier,
         row.kind,

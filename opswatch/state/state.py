@@ -10,6 +10,7 @@ from pathlib import Path
 from opswatch.state.database import Database
 from opswatch.state.deliveries import StoredOutbox
 from opswatch.state.duty import StoredDuty
+from opswatch.state.explanations import StoredExplanations
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.learned_schema import StoredSchema
 from opswatch.state.ledger import StoredLedger
@@ -32,6 +33,7 @@ class State:
         self.incidents = StoredIncidents(database)
         self.telling = StoredTelling(database)
         self.outbox = StoredOutbox(database)
+        self.explanations = StoredExplanations(database)
         self.silences = StoredSilences(database)
         self.maintenance = StoredMaintenance(database)
         self.duty = StoredDuty(database)
