@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import time
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -60,7 +61,8 @@ class WebhookTarget:
     """A URL that takes POST. `secrets` sign (Standard Webhooks): the newest first, at most two.
 
     `template` makes the body, None: our JSON. `success` are a JSON path and the text that must stand there: some answer
-    200 with an error in the body. `allow_private`: whether it may be in a private network, or on this machine.
+    200 with an error in the body. `allow_private`: whether it may be in any private network, or on this machine;
+    else only in `allowed_networks`.
     """
 
     url: SecretStr
@@ -72,6 +74,7 @@ class WebhookTarget:
     ca_file: Path | None = None
     verify_tls: bool = True
     allow_private: bool = True
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     timeout: float = 15.0  # seconds, for all of it
 
 
