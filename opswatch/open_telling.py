@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from alerting.delivery import Post
+from alerting.notifiers.chat import ChatSender
+from alerting.notifiers.email import EmailSender
+from alerting.notifiers.webhook import WebhookSender
 from alerting.outbox import Sender, TrendPicture
 from alerting.receivers import ReceiverKind
 from opswatch.alerting import Alerting
@@ -41,3 +44,14 @@ async def open_telling(
         yield telling
     finally:
         await telling.close()
+
+
+def senders(clock: Clock, stack: AsyncExitStack) -> Mapping[ReceiverKind, Sender]:
+    """Every way of telling people, until the stack is left."""
+    chat = ChatSender()
+    stack.callback(chat.close)
+    return {
+        ReceiverKind.EMAIL: EmailSender(clock),
+        ReceiverKind.WEBHOOK: WebhookSender(clock),
+        ReceiverKind.APPRISE: chat,
+    }

@@ -32,6 +32,7 @@ from opswatch.listener import listening
 from opswatch.loop_lag import LoopLag
 from opswatch.migration import bring_forward
 from opswatch.open_alerting import open_alerting
+from opswatch.open_telling import Means, open_telling, senders
 from opswatch.program_log import ProgramLog
 from opswatch.scheduler import Scheduler
 from opswatch.self_watch import SelfWatch, Watched
@@ -96,6 +97,8 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         scheduler = Scheduler(clock)
         lag = LoopLag()
         alerting = await open_alerting(settings, state, (storage.reader, spool), registry, clock)
+        means = Means(senders(clock, stack), None, None, host)
+        telling = await stack.enter_async_context(open_telling(settings.telling, state, alerting, means, clock))
         parts = Watched(storage, spool, room, collector, scheduler, lag, log, alerting)
         watch = SelfWatch(parts, registry, clock, host)
         doors = Doors(
@@ -110,6 +113,13 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
             incidents=alerting,
             evaluations=alerting,
             rules=alerting,
+            explainer=state.explanations,
+            receivers=telling,
+            silences=state.silences,
+            maintenance=state.maintenance,
+            duty=state.duty,
+            windows=lambda: settings.telling.windows,
+            rotations=lambda: settings.telling.rotations,
             registry=registry,
             tokens=state.tokens,
             sessions=state.sessions,
@@ -136,6 +146,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         storage.plan_jobs(scheduler)
         if settings.alerting_enabled:
             alerting.plan_jobs(scheduler)
+            telling.plan_jobs(scheduler)
         await stack.enter_async_context(lag.watched())
         await stack.enter_async_context(scheduler.running())
         yield RunningApp(url, await owner_link(state, settings, url, clock), token, alerting.reload)
