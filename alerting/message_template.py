@@ -156,14 +156,15 @@ body { margin: 0; background: #f2f4f7; color: #16202c; }
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0"><tr><td align="center" style="padding:12px 8px">
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" style="max-width:600px">
 {% if words %}
-<tr><td class="card" style="padding:18px;border:1px solid;border-radius:8px">{{ words }}</td></tr>
+<tr><td class="card" style="padding:18px;border-width:1px;border-style:solid;border-radius:8px">{{ words }}</td></tr>
 {% endif %}
 {% if counts %}<tr><td style="padding:4px 6px 12px;font-size:17px;font-weight:600">{{ counts }}</td></tr>{% endif %}
 {% if note %}<tr><td class="name" style="padding:0 6px 12px">{{ note }}</td></tr>{% endif %}
 {% for item in items %}
 <tr><td style="padding-bottom:12px">
 <table role="presentation" class="card" width="100%" cellpadding="0" cellspacing="0" \
-style="border:1px solid;border-left:5px solid {{ item.colour }};border-radius:8px">
+style="border-width:1px 1px 1px 5px;border-style:solid;border-left-color:{{ item.colour }} !important;\
+border-radius:8px">
 <tr><td style="padding:14px 16px">
 <span style="display:inline-block;background:{{ item.colour }};color:#ffffff;font-size:12px;font-weight:700;\
 padding:2px 8px;border-radius:4px">{{ item.status }}</span>

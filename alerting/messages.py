@@ -68,7 +68,8 @@ def title_of(told: Told) -> str:
 
 def facts_of(told: Told) -> list[tuple[str, str]]:
     """What is known of an incident, each with its name; times in UTC."""
-    facts = [("Status", f"{status_of(told).lower()}{', flapping' if told.flapping else ''} ({_WORDS[told.occasion]})")]
+    why = _WORDS[told.occasion if told.is_open else Occasion.RESOLVED]
+    facts = [("Status", f"{why}, flapping" if told.flapping and told.occasion is not Occasion.FLAPPING else why)]
     if told.value is not None:
         facts.append(("Value", with_unit(told.value, told.unit)))
     facts.append(("Since", _clock(told.opened)))

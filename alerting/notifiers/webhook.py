@@ -70,6 +70,9 @@ class WebhookSender:
         except AddressRefused as error:
             return [watch.answer(Outcome.REFUSED, "address", str(error))]
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            refused = getattr(error, "os_error", None)
+            if isinstance(refused, AddressRefused):
+                return [watch.answer(Outcome.REFUSED, "address", str(refused))]
             return [watch.answer(Outcome.LATER, *_failure(error))]
 
     async def _post(self, target: WebhookTarget, notice: Notice, watch: Stopwatch) -> Answer:
@@ -193,7 +196,9 @@ def _encoded(content: dict[str, object]) -> bytes:
 
 
 async def _judged(target: WebhookTarget, response: aiohttp.ClientResponse, watch: Stopwatch) -> Answer:
-    raw = await response.content.read(MAX_ANSWER)
+    raw = b""
+    while len(raw) < MAX_ANSWER and (piece := await response.content.read(MAX_ANSWER - len(raw))):
+        raw += piece
     text, status = raw.decode("utf-8", "replace"), response.status
     if 200 <= status < 300:
         wrong = _disappointment(target, raw)
