@@ -5,7 +5,7 @@ import email
 import email.policy
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -141,9 +141,10 @@ async def test_a_server_that_is_down_is_tried_later() -> None:
 @asynccontextmanager
 async def speaking(*lines: bytes, then: str = "close") -> AsyncIterator[SmtpServer]:
     """A server that answers each line it gets with the next of these, then closes or says nothing for ever."""
-    done = asyncio.Event()
+    done, talks = asyncio.Event(), []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.current_task())
         for line in lines:
             writer.write(line)
             await writer.drain()
@@ -152,6 +153,8 @@ async def speaking(*lines: bytes, then: str = "close") -> AsyncIterator[SmtpServ
         if then == "hang":
             await done.wait()
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     listening = await asyncio.start_server(talk, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
@@ -161,6 +164,7 @@ async def speaking(*lines: bytes, then: str = "close") -> AsyncIterator[SmtpServ
         done.set()
         listening.close()
         await listening.wait_closed()
+        await asyncio.gather(*filter(None, talks))
 
 
 FINE = (b"220 hello\r\n", b"250 mail\r\n", b"250 from\r\n", b"250 to\r\n", b"354 go on\r\n")
