@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,9 +10,15 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from pydantic import SecretStr
 
 from alerting.evaluate import Evaluator
 from alerting.evaluate import Surroundings as Around
+from alerting.label_match import LabelMatch
+from alerting.outbox import Answer, Notice
+from alerting.outbox import Outcome as Sent
+from alerting.receivers import Receiver, ReceiverKind, WebhookTarget
+from alerting.routes import Route
 from alerting.summaries import Summaries
 from api.access import Role
 from api.app import build_app
@@ -33,8 +39,11 @@ from opswatch.alerting import Alerting, Parts
 from opswatch.backup import Backups, Surroundings
 from opswatch.data_directory import VERSION, DataDirectory
 from opswatch.listener import listening
+from opswatch.open_telling import Means, open_telling
 from opswatch.rules_file import load_rules
 from opswatch.state import State
+from opswatch.telling import Telling
+from opswatch.telling_settings import TellingSettings
 from telemetry.clock import Clock
 from telemetry.health import Outcome, ProbeStatus, ServiceStatus
 from telemetry.health import State as ProbeState
@@ -148,6 +157,7 @@ class World:
     tokens: dict[str, str] = field(default_factory=dict)
     disk: Disk = field(default_factory=Disk)
     alerting: Alerting | None = None
+    telling: Telling | None = None
 
     @property
     def port(self) -> int:
@@ -201,6 +211,17 @@ rules:
   - {name: service_health, query: {measurement: probe, field: state, fn: last, group_by: [service, probe]},
      critical: {at_most: 0}, summary: "{{ tags.service }} is down"}
 """
+
+
+class Taken:
+    """A way of telling that always works."""
+
+    async def send(self, receiver: Receiver, notice: Notice, recipients: Sequence[str]) -> Sequence[Answer]:
+        return [Answer(Sent.DELIVERED, "200", "thanks", 1.0, one) for one in recipients]
+
+
+HOOK = Receiver("hook", WebhookTarget(SecretStr("http://127.0.0.1:9/secret-path")))
+TELLING = TellingSettings((HOOK,), (Route("to hook", LabelMatch(), "hook"),))
 
 
 async def alerting_of(
@@ -257,6 +278,7 @@ async def running(
         State.opened(folder / "state.sqlite") as state,
         Spool.opened(folder / "spool.sqlite", store, quarantine, SpoolLimits(), clock.clock) as spool,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        AsyncExitStack() as stack,
     ):
         copied = store if isinstance(store, EmbeddedStore) else None
         disk = Disk()
@@ -265,6 +287,8 @@ async def running(
         intake = Intake(spool, registry, state.learned_schema, quarantine, clock.clock, pushed)
         tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
         alerting = await alerting_of(folder, state, (store, spool), registry, clock.clock)
+        means = Means(dict.fromkeys(ReceiverKind, Taken()), None, None, "h1")
+        telling = await stack.enter_async_context(open_telling(TELLING, state, alerting, means, clock.clock))
         doors = Doors(
             reader=reader or store,
             exporter=exporter if reader is None else None,
@@ -277,6 +301,8 @@ async def running(
             incidents=alerting,
             evaluations=alerting,
             rules=alerting,
+            explainer=state.explanations,
+            receivers=telling,
             silences=state.silences,
             maintenance=state.maintenance,
             duty=state.duty,
@@ -293,4 +319,6 @@ async def running(
         )
         app = build_app(change(doors))
         async with listening(app, "127.0.0.1", 0, None) as url:
-            yield World(url, app, session, store, spool, folder, state, clock, catalog, own, tokens, disk, alerting)
+            yield World(
+                url, app, session, store, spool, folder, state, clock, catalog, own, tokens, disk, alerting, telling
+            )
