@@ -17,6 +17,7 @@ from opswatch.environment import Environment
 from opswatch.yaml_document import Document, Path
 from telemetry.errors import Fault
 
+_SECTIONS = {"receiver": "receivers", "receiver or rotation": "receivers", "escalation": "escalations"}
 Items = Sequence[tuple[Path, dict[str, Any]]]
 
 
@@ -64,7 +65,9 @@ def _references(
 
 def _known(document: Document, source: str, path: Path, name: Any, known: Sequence[str], what: str) -> Iterator[Fault]:
     if isinstance(name, str) and name not in known:
-        hint = near_miss(name, list(known)) or (f"known here: {', '.join(known[:12])}" if known else f"write a {what}")
+        hint = near_miss(name, list(known)) or (
+            f"known here: {', '.join(known[:12])}" if known else f"write one under {_SECTIONS.get(what, what)}"
+        )
         yield fault_at(document, source, path, f"no {what} has the name {quoted(name)}", hint)
 
 

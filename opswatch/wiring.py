@@ -16,14 +16,8 @@ from alerting.rule_status import ReloadOutcome
 from api.app import build_app
 from api.cached_reader import CachedReader
 from api.doors import ApiSettings, Doors
-from collector.collect import Collector, Setting
-from collector.disk_room import DiskRoom, ReservingWriter, filesystem_of
+from collector.disk_room import DiskRoom, filesystem_of
 from collector.host import HostSampler
-from collector.http_probe import HttpProber
-from collector.intake import Intake, IntakeSettings
-from collector.quarantine import Quarantine
-from collector.replay import Replay, ReplayParts
-from collector.spool import Spool, SpoolLimits
 from opswatch.backup import Backups, Surroundings
 from opswatch.boards import load_boards
 from opswatch.data_directory import DataDirectory, ServerFacts
@@ -41,6 +35,7 @@ from opswatch.state import State
 from opswatch.storage import Place, open_storage
 from opswatch.system_clock import system_clock
 from opswatch.version import VERSION
+from opswatch.write_path import open_write_path
 from telemetry.clock import Clock
 
 DRAIN_WITHIN = timedelta(seconds=30)
@@ -83,17 +78,10 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         state = await stack.enter_async_context(State.opened(directory.state))
         registry = await state.learned_schema.registry()
         room = open_room(directory, settings, clock)
-        storage = await stack.enter_async_context(open_storage(Place(directory, settings, room, clock, host), registry))
-        quarantine = Quarantine(directory.quarantine, clock)
-        spool = await stack.enter_async_context(
-            Spool.opened(directory.spool, storage.writer, quarantine, SpoolLimits(), clock, lane_of=storage.lane_of)
-        )
-        reserving = ReservingWriter(spool, room, registry)
-        prober = await stack.enter_async_context(HttpProber.opened(clock))
-        collector = Collector(settings.services, prober, reserving, registry, Setting(clock, host))
-        await collector.restore(storage.reader)
-        pushed = IntakeSettings(settings.retention.raw, storage.tag_sets)
-        intake = Intake(reserving, registry, state.learned_schema, quarantine, clock, pushed)
+        place = Place(directory, settings, room, clock, host)
+        storage = await stack.enter_async_context(open_storage(place, registry))
+        intake = await stack.enter_async_context(open_write_path(place, storage, registry, state.learned_schema))
+        spool, collector = intake.spool, intake.collector
         scheduler = Scheduler(clock)
         lag = LoopLag()
         alerting = await open_alerting(settings, state, (storage.reader, spool), registry, clock)
@@ -104,8 +92,8 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         doors = Doors(
             reader=CachedReader(storage.reader, clock.monotonic),
             exporter=storage.exporter,
-            intake=intake,
-            quarantine=Replay(quarantine, directory.root, ReplayParts(intake, registry, storage.writer, room)),
+            intake=intake.pushed,
+            quarantine=intake.replay,
             disk_room=room,
             backups=Backups(directory, storage.copied, room, Surroundings(host, settings.config_file, clock)),
             services=collector,
