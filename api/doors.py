@@ -12,6 +12,7 @@ from typing import Protocol
 from alerting.duty import Rotation
 from alerting.explanation import Explainer
 from alerting.ledger import FiringCounts, Incident, IncidentBook, OpenAlert
+from alerting.links import LinkDesk
 from alerting.receiver_status import ReceiverDesk
 from alerting.rule_status import ReloadOutcome, RulesStanding
 from alerting.silences import DutyBook, MaintenanceBook, SilenceBook
@@ -244,6 +245,7 @@ class Doors:
     rules: RuleDesk
     explainer: Explainer
     receivers: ReceiverDesk
+    links: LinkDesk
     silences: SilenceBook
     maintenance: MaintenanceBook
     duty: DutyBook

@@ -13,8 +13,8 @@ from api.incidents import check_span
 from dashboards.charts import chart_row
 from dashboards.panels import Unit
 from dashboards.views import ChartView, LimitView
-from telemetry.visible_text import visible
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, to_datetime
+from telemetry.visible_text import visible
 
 _LEAST_AROUND = timedelta(minutes=10)
 _MOST_AROUND = timedelta(hours=12)

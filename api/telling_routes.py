@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api import deliveries
+from api import deliveries, links
 from api.route_table import Parameter, Permission, Route
 from api.telling_models import DeliveriesAnswer, DeliveryAnswer, ExplanationAnswer, ReceiversAnswer
 
@@ -49,4 +49,6 @@ TELLING_ROUTES: tuple[Route, ...] = (
         DeliveryAnswer,
         (Parameter("name", "Its name", required=True, place="path"),),
     ),
+    Route("GET", "/act/{token}", links.show_link, Permission.PUBLIC, "What a link of a message would do", is_page=True),
+    Route("POST", "/act/{token}", links.use_link, Permission.PUBLIC, "Do what a link says", is_page=True),
 )

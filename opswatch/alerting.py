@@ -82,7 +82,7 @@ class Alerting:
     async def start(self) -> None:
         """Take up what the ledger remembers. Raises StoreUnavailable."""
         await self._evaluator.restore()
-        await self._refresh()
+        await self.refresh()
 
     def plan_jobs(self, scheduler: Scheduler) -> None:
         """Evaluate at multiples of the rules' interval, once samples had the time to arrive."""
@@ -105,10 +105,11 @@ class Alerting:
             raise
         finally:
             if self._evaluator.statistics.transitions != self._seen:
-                await self._refresh()
+                await self.refresh()
         await self._write_points()
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Read the open incidents anew. Raises StoreUnavailable."""
         seen = self._evaluator.statistics.transitions
         self._open = {one.alert: one for one in await self._parts.incidents.open_incidents()}
         self._seen = seen
@@ -141,7 +142,7 @@ class Alerting:
         if action.action is Action.CLOSE:
             await self._evaluator.close(found.alert, f"closed by {action.author}: {action.comment.strip()}")
             found, _ = await self._parts.incidents.show(number)
-        await self._refresh()
+        await self.refresh()
         return found
 
     async def evaluations(self, incident: Incident, start: datetime, stop: datetime) -> Evaluations:
@@ -268,7 +269,7 @@ class Alerting:
                 await self._evaluator.replace_rules(fresh)
                 if self._scheduler is not None and (before.interval, before.lag) != (fresh.interval, fresh.lag):
                     self.plan_jobs(self._scheduler)
-                await self._refresh()
+                await self.refresh()
                 words = (
                     f"version {outcome.version}; started {_names(outcome.started)}; stopped {_names(outcome.stopped)};"
                     f" changed {_names(outcome.changed)}; {outcome.closes} incidents closed"

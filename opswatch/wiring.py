@@ -22,6 +22,8 @@ from opswatch.backup import Backups, Surroundings
 from opswatch.boards import load_boards
 from opswatch.data_directory import DataDirectory, ServerFacts
 from opswatch.jobs import plan
+from opswatch.link_desk import StoredLinkDesk
+from opswatch.link_keys import LinkKeys
 from opswatch.listener import listening
 from opswatch.loop_lag import LoopLag
 from opswatch.migration import bring_forward
@@ -85,7 +87,8 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         scheduler = Scheduler(clock)
         lag = LoopLag()
         alerting = await open_alerting(settings, state, (storage.reader, spool), registry, clock)
-        means = Means(senders(clock, stack), None, None, host)
+        links = StoredLinkDesk(LinkKeys(directory), state, settings.telling.public_url, clock, alerting.refresh)
+        means = Means(senders(clock, stack), links.link, None, host)
         telling = await stack.enter_async_context(open_telling(settings.telling, state, alerting, means, clock))
         parts = Watched(storage, spool, room, collector, scheduler, lag, log, alerting)
         watch = SelfWatch(parts, registry, clock, host)
@@ -103,6 +106,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
             rules=alerting,
             explainer=state.explanations,
             receivers=telling,
+            links=links,
             silences=state.silences,
             maintenance=state.maintenance,
             duty=state.duty,

@@ -82,25 +82,26 @@ class StoredIncidents:
 
     async def act(self, number: int, action: PersonAction, now: datetime) -> Incident:
         """Do it, and keep who did it. Raises NotFound, Conflict, InvalidRequest, StoreUnavailable."""
-        _check(action, now)
-
-        def work(connection: Connection) -> Incident:
-            found = find_incident(connection, number)
-            if found.resolved is not None and action.action is not Action.NOTE:
-                over = f"{found.resolved:%Y-%m-%d %H:%M} UTC"
-                raise Conflict(f"incident {number} is over since {over}; a note is all that it takes", value=number)
-            risen = connection.execute(select(incident.c.risen).where(incident.c.id == number)).scalar_one()
-            values = _changed(found, action, now, risen)
-            if values:
-                connection.execute(update(incident).where(incident.c.id == number).values(**values))
-            note_audit(connection, now, action.author, action.action.value, _words(action), number)
-            return find_incident(connection, number)
-
-        return await self._database.run(work)
+        check_action(action, now)
+        return await self._database.run(lambda connection: act_on(connection, number, action, now))
 
     async def record(self, author: str, action: str, words: str, now: datetime) -> None:
         """Keep what somebody did with something else than an incident. Raises StoreUnavailable."""
         await self._database.run(lambda connection: note_audit(connection, now, author, action, words, None))
+
+
+def act_on(connection: Connection, number: int, action: PersonAction, now: datetime) -> Incident:
+    """Do it, within somebody's transaction. Raises NotFound, Conflict."""
+    found = find_incident(connection, number)
+    if found.resolved is not None and action.action is not Action.NOTE:
+        over = f"{found.resolved:%Y-%m-%d %H:%M} UTC"
+        raise Conflict(f"incident {number} is over since {over}; a note is all that it takes", value=number)
+    risen = connection.execute(select(incident.c.risen).where(incident.c.id == number)).scalar_one()
+    values = _changed(found, action, now, risen)
+    if values:
+        connection.execute(update(incident).where(incident.c.id == number).values(**values))
+    note_audit(connection, now, action.author, action.action.value, _words(action), number)
+    return find_incident(connection, number)
 
 
 def note_audit(connection: Connection, now: datetime, author: str, action: str, words: str, number: int | None) -> None:
@@ -174,7 +175,8 @@ def _shown(connection: Connection, number: int) -> tuple[Incident, tuple[Timelin
     return found, tuple(entry for _, _, entry in entries)
 
 
-def _check(action: PersonAction, now: datetime) -> None:
+def check_action(action: PersonAction, now: datetime) -> None:
+    """Raises InvalidRequest."""
     if len(action.comment) > MAX_COMMENT:
         words = f"a comment has at most {MAX_COMMENT:,} characters; this one has {len(action.comment):,}"
         raise InvalidRequest(words, field="comment")

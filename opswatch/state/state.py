@@ -19,6 +19,7 @@ from opswatch.state.sessions import StoredOwnership, StoredSessions
 from opswatch.state.silences import StoredSilences
 from opswatch.state.telling import StoredTelling
 from opswatch.state.tokens import StoredTokens
+from opswatch.state.used_links import StoredLinks
 
 
 class State:
@@ -33,6 +34,7 @@ class State:
         self.incidents = StoredIncidents(database)
         self.telling = StoredTelling(database)
         self.outbox = StoredOutbox(database)
+        self.links = StoredLinks(database)
         self.explanations = StoredExplanations(database)
         self.silences = StoredSilences(database)
         self.maintenance = StoredMaintenance(database)

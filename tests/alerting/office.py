@@ -121,19 +121,7 @@ class Office:
 
     async def change(self, kind: Kind, severity: Severity | None, *hosts: str, rule: str = "load") -> None:
         """What the evaluator would commit of alerts on these hosts."""
-        remembered = {alert.key: alert for alert in await self.state.ledger.alerts()}
-        changes = []
-        for host in hosts or ("",):
-            tags: Tags = (("host", host),) if host else ()
-            before = Alert(rule, tags)
-            before = remembered.get(before.key, before)
-            status = Status.INACTIVE if severity is None else Status.FIRING
-            flapping = kind is Kind.FLAPPING or (before.flapping and severity is not None)
-            after = replace(before, status=status, severity=severity, since=self.now, flapping=flapping)
-            made = Transition(self.now, kind, before.status, status, before.severity, severity, 7.0)
-            facts = IncidentFacts(f"{rule} is high", "", tags, "")
-            changes.append(AlertChange(after, made, "1", facts))
-        await self.state.ledger.commit(Batch(self.now, changes))
+        await commit(self.state, self.now, (kind, severity), *hosts, rule=rule)
 
     async def fire(self, *hosts: str, severity: Severity = Severity.CRITICAL, rule: str = "load") -> None:
         await self.change(Kind.OPENED, severity, *hosts, rule=rule)
@@ -201,6 +189,29 @@ class Office:
             note=claimed.note,
             attempt=claimed.attempt,
         )
+
+
+async def commit(state: State, now: int, what: tuple[Kind, Severity | None], *hosts: str, rule: str = "load") -> None:
+    """What the evaluator would commit of alerts on these hosts at `now` (ns)."""
+    kind, severity = what
+    remembered = {alert.key: alert for alert in await state.ledger.alerts()}
+    changes = []
+    for host in hosts or ("",):
+        tags: Tags = (("host", host),) if host else ()
+        before = Alert(rule, tags)
+        before = remembered.get(before.key, before)
+        status = Status.INACTIVE if severity is None else Status.FIRING
+        flapping = kind is Kind.FLAPPING or (before.flapping and severity is not None)
+        after = replace(before, status=status, severity=severity, since=now, flapping=flapping)
+        made = Transition(now, kind, before.status, status, before.severity, severity, 7.0)
+        changes.append(AlertChange(after, made, "1", IncidentFacts(f"{rule} is high", "", tags, "")))
+    await state.ledger.commit(Batch(now, changes))
+
+
+async def fire(state: State, clock: Clock, *hosts: str, over: bool = False) -> None:
+    """Critical incidents begin on these hosts, or are over."""
+    what = (Kind.RESOLVED, None) if over else (Kind.OPENED, Severity.CRITICAL)
+    await commit(state, from_datetime(clock.now()), what, *hosts)
 
 
 ANSWERED = Answer(Outcome.DELIVERED, "200", "", 1.0)

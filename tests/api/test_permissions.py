@@ -69,6 +69,8 @@ TABLE = {
     "GET /api/v1/incidents/{id}/evaluations": for_viewers(404),
     "GET /api/v1/incidents/{id}/explain": for_viewers(404),
     "GET /api/v1/deliveries": for_viewers(),
+    "GET /act/{token}": public(403),
+    "POST /act/{token}": public(403),
     "GET /api/v1/receivers": for_viewers(),
     "POST /api/v1/receivers/{name}/test": for_operators(404),
     "GET /alerts": for_viewers(),

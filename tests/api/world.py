@@ -38,6 +38,8 @@ from opswatch.alert_surroundings import WatchedServices
 from opswatch.alerting import Alerting, Parts
 from opswatch.backup import Backups, Surroundings
 from opswatch.data_directory import VERSION, DataDirectory
+from opswatch.link_desk import StoredLinkDesk
+from opswatch.link_keys import LinkKeys
 from opswatch.listener import listening
 from opswatch.open_telling import Means, open_telling
 from opswatch.rules_file import load_rules
@@ -287,7 +289,9 @@ async def running(
         intake = Intake(spool, registry, state.learned_schema, quarantine, clock.clock, pushed)
         tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
         alerting = await alerting_of(folder, state, (store, spool), registry, clock.clock)
-        means = Means(dict.fromkeys(ReceiverKind, Taken()), None, None, "h1")
+        keys = LinkKeys(DataDirectory(folder))
+        links = StoredLinkDesk(keys, state, "http://ops.example", clock.clock, alerting.refresh)
+        means = Means(dict.fromkeys(ReceiverKind, Taken()), links.link, None, "h1")
         telling = await stack.enter_async_context(open_telling(TELLING, state, alerting, means, clock.clock))
         doors = Doors(
             reader=reader or store,
@@ -303,6 +307,7 @@ async def running(
             rules=alerting,
             explainer=state.explanations,
             receivers=telling,
+            links=links,
             silences=state.silences,
             maintenance=state.maintenance,
             duty=state.duty,

@@ -41,7 +41,7 @@ maintenance:
   - {name: monthly, monthly: {day: -1, at: "23:00"}, duration: 30m}
   - {name: move, start: 2026-12-24T18:00, stop: 2026-12-24T20:00}
 duty:
-  - {name: on-duty, handover: TUE 08:30, start: 2026-01-05, 
+  - {name: on-duty, handover: TUE 08:30, start: 2026-01-05,
      people: [{name: anna, receiver: phone}, {name: ben, receiver: ops-mail}],
      overrides: [{start: 2026-12-24T00:00, stop: 2026-12-26T00:00, person: ben}]}
 dead_mans_switch: {url: "https://watch.example/ping/secret", interval: 30s}
@@ -182,7 +182,7 @@ MISTAKES = {
     "routes: [{receiver: ops-hook, match: {a: '~('}}]": "is not a regular expression of RE2",
     "routes: [{receiver: ops-hook, match: {a: 1}}]": "what a must be must be text",
     "escalations: [{name: e, steps: [{after: 5m, receiver: ops-hook}, {after: 1m, receiver: ops-hook}]}]": (
-        "`1m` is before the step above (write the steps in the order of their times)"
+        "'1m' is before the step above (write the steps in the order of their times)"
     ),
     "escalations: [{name: e, steps: []}]": "",
     "maintenance: [{name: m, cron: '61 * * * *', duration: 1h}]": "is no cron expression",
