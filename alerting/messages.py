@@ -164,7 +164,7 @@ def json_of(notice: Notice) -> dict[str, Any]:
         "version": JSON_VERSION,
         "id": notice.id,
         "kind": notice.kind.value,
-        "status": "firing" if notice.firing else "resolved",
+        "status": ("firing" if notice.firing else "resolved") if notice.kind is NoticeKind.ALERT else None,
         "severity": ("critical" if notice.critical else "warning") if notice.firing else None,
         "title": subject_of(notice),
         "text": text_of(notice),
