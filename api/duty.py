@@ -10,6 +10,7 @@ from aiohttp import web
 from alerting.duty import Override, Rotation, Shift, on_duty, shifts
 from alerting.silences import OverrideDraft, StoredOverride, with_overrides
 from api.bodies import read_json
+from api.doors import Doors
 from api.errors import json_response
 from api.incidents import number_of
 from api.keys import DOORS, IDENTITY
@@ -38,6 +39,13 @@ async def add_override(request: web.Request) -> web.StreamResponse:
     """`POST /api/v1/duty/overrides`."""
     doors, author = request.app[DOORS], request[IDENTITY].name
     wanted, now = await read_json(request, OverrideRequest), doors.clock.now()
+    made = await doors.duty.add(override_draft(doors, wanted, now), author, now)
+    logger.info("duty override", extra={"override": made.id, "by": author})
+    return json_response(_override_answer(made).model_dump(), status=201)
+
+
+def override_draft(doors: Doors, wanted: OverrideRequest, now: datetime) -> OverrideDraft:
+    """What a body asks for. Raises InvalidRequest."""
     rotation = next((one for one in doors.rotations() if one.name == wanted.rotation), None)
     if rotation is None:
         known = ", ".join(one.name for one in doors.rotations()) or "opswatch.yaml has none"
@@ -50,9 +58,7 @@ async def add_override(request: web.Request) -> web.StreamResponse:
     start = now if wanted.start is None else moment_of(wanted.start, "start", now)
     stop = end_of(start, wanted.duration, wanted.until, now)
     override = Override(from_datetime(start), from_datetime(stop), wanted.person)
-    made = await doors.duty.add(OverrideDraft(rotation.name, override, wanted.comment), author, now)
-    logger.info("duty override", extra={"override": made.id, "by": author})
-    return json_response(_override_answer(made).model_dump(), status=201)
+    return OverrideDraft(rotation.name, override, wanted.comment)
 
 
 async def end_override(request: web.Request) -> web.StreamResponse:

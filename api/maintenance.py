@@ -58,7 +58,7 @@ async def add_window(request: web.Request) -> web.StreamResponse:
     """`POST /api/v1/maintenance`."""
     doors, author = request.app[DOORS], request[IDENTITY].name
     wanted, now = await read_json(request, WindowRequest), doors.clock.now()
-    made = await doors.maintenance.add(_draft(wanted, doors, now, now), author, now)
+    made = await doors.maintenance.add(draft_of(wanted, doors, now, now), author, now)
     logger.info("maintenance planned", extra={"window": made.id, "by": author})
     return json_response(window_answer(made.window, made, now).model_dump(), status=201)
 
@@ -69,7 +69,7 @@ async def change_window(request: web.Request) -> web.StreamResponse:
     present = (await doors.maintenance.show(number)).window.times
     wanted, now = await read_json(request, WindowChange), doors.clock.now()
     start = to_datetime(present.start) if isinstance(present, Once) else now
-    changed = await doors.maintenance.change(number, wanted.version, _draft(wanted, doors, now, start), author, now)
+    changed = await doors.maintenance.change(number, wanted.version, draft_of(wanted, doors, now, start), author, now)
     logger.info("maintenance changed", extra={"window": number, "by": author})
     return json_response(window_answer(changed.window, changed, now).model_dump())
 
@@ -110,8 +110,8 @@ def window_answer(window: Window, stored: StoredWindow | None, now: datetime) ->
     )
 
 
-def _draft(wanted: WindowRequest, doors: Doors, now: datetime, start: datetime) -> WindowDraft:
-    """`start`: of one time, where the body says none."""
+def draft_of(wanted: WindowRequest, doors: Doors, now: datetime, start: datetime) -> WindowDraft:
+    """What a body asks for; `start`: of one time, where it says none. Raises InvalidRequest, Conflict."""
     if any(window.name == wanted.name for window in doors.windows()):
         words = f"opswatch.yaml has a maintenance window {wanted.name!r}: change it there, or choose another name"
         raise Conflict(words, field="name", value=wanted.name)

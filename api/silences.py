@@ -12,6 +12,7 @@ from alerting.ledger import Incident, IncidentQuery
 from alerting.outlook import labels_of
 from alerting.silences import Silence, SilenceDraft
 from api.bodies import read_json
+from api.doors import Doors
 from api.errors import json_response
 from api.incidents import incident_answer, number_of
 from api.keys import DOORS, IDENTITY
@@ -54,7 +55,7 @@ async def add_silence(request: web.Request) -> web.StreamResponse:
     """`POST /api/v1/silences`."""
     doors, author = request.app[DOORS], request[IDENTITY].name
     wanted, now = await read_json(request, SilenceRequest), doors.clock.now()
-    made = await doors.silences.add(_draft(wanted, now, now), author, now)
+    made = await doors.silences.add(draft_of(wanted, now, now), author, now)
     logger.info("silence", extra={"silence": made.id, "by": author})
     return json_response(silence_answer(made, now).model_dump(), status=201)
 
@@ -64,7 +65,7 @@ async def change_silence(request: web.Request) -> web.StreamResponse:
     doors, author, number = request.app[DOORS], request[IDENTITY].name, number_of(request, "silence")
     present = await doors.silences.show(number)
     wanted, now = await read_json(request, SilenceChange), doors.clock.now()
-    draft = _draft(wanted, present.starts, now)
+    draft = draft_of(wanted, present.starts, now)
     changed = await doors.silences.change(number, wanted.version, draft, author, now)
     logger.info("silence changed", extra={"silence": number, "by": author})
     return json_response(silence_answer(changed, now).model_dump())
@@ -82,6 +83,13 @@ async def preview_silence(request: web.Request) -> web.StreamResponse:
     """`POST /api/v1/silences/preview`: which of the open incidents it would mute."""
     doors = request.app[DOORS]
     match = match_of((await read_json(request, PreviewRequest)).match)
+    muted, count, still_open = await muted_by(doors, match)
+    answer = PreviewAnswer(incidents=[incident_answer(one) for one in muted], count=count, open=still_open)
+    return json_response(answer.model_dump())
+
+
+async def muted_by(doors: Doors, match: LabelMatch) -> tuple[list[Incident], int, int]:
+    """The newest open incidents that are meant, how many that is of all, and how many are open."""
     muted: list[Incident] = []
     count, still_open, before = 0, 0, None
     while True:
@@ -92,8 +100,7 @@ async def preview_silence(request: web.Request) -> web.StreamResponse:
         if page.next_before is None:
             break
         before = page.next_before
-    answer = PreviewAnswer(incidents=[incident_answer(one) for one in muted], count=count, open=still_open)
-    return json_response(answer.model_dump())
+    return muted, count, still_open
 
 
 def labels(one: Incident) -> dict[str, str]:
@@ -139,7 +146,8 @@ def silence_answer(one: Silence, now: datetime) -> SilenceAnswer:
     )
 
 
-def _draft(wanted: SilenceRequest, start: datetime, now: datetime) -> SilenceDraft:
+def draft_of(wanted: SilenceRequest, start: datetime, now: datetime) -> SilenceDraft:
+    """What a body asks for; `start` where it says none. Raises InvalidRequest."""
     starts = start if wanted.starts is None else moment_of(wanted.starts, "starts", now)
     ends = end_of(starts, wanted.duration, wanted.until, now)
     return SilenceDraft(match_of(wanted.match), starts, ends, wanted.comment, wanted.everything)

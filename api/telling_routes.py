@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from api import deliveries, links
+from api import deliveries, links, message_pages, mute_pages
 from api.route_table import Parameter, Permission, Route
 from api.telling_models import DeliveriesAnswer, DeliveryAnswer, ExplanationAnswer, ReceiversAnswer
+
+_VIEWER, _OPERATOR = Permission.VIEWER, Permission.OPERATOR
 
 TELLING_ROUTES: tuple[Route, ...] = (
     Route(
@@ -51,4 +53,20 @@ TELLING_ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/act/{token}", links.show_link, Permission.PUBLIC, "What a link of a message would do", is_page=True),
     Route("POST", "/act/{token}", links.use_link, Permission.PUBLIC, "Do what a link says", is_page=True),
+    *(
+        Route(method, path, handler, permission, summary, is_page=True, status=303 if method == "POST" else 200)
+        for method, path, handler, permission, summary in (
+            ("GET", "/silences", mute_pages.show_silences, _VIEWER, "Silences"),
+            ("POST", "/silences", mute_pages.keep_silence, _OPERATOR, "Make or change a silence"),
+            ("POST", "/silences/{id}/end", mute_pages.end_silence_on_page, _OPERATOR, "End a silence"),
+            ("GET", "/maintenance", mute_pages.show_maintenance, _VIEWER, "Maintenance"),
+            ("POST", "/maintenance", mute_pages.keep_window, _OPERATOR, "Plan or change a window"),
+            ("POST", "/maintenance/{id}/end", mute_pages.end_window_on_page, _OPERATOR, "Take a window out"),
+            ("GET", "/duty", message_pages.show_duty_page, _VIEWER, "Who is on duty"),
+            ("POST", "/duty", message_pages.step_in, _OPERATOR, "Step in"),
+            ("POST", "/duty/{id}/end", message_pages.end_stepping_in, _OPERATOR, "End stepping in"),
+            ("GET", "/messages", message_pages.show_messages, _VIEWER, "Messages and receivers"),
+            ("POST", "/messages/test", message_pages.try_receiver, _OPERATOR, "Try a receiver"),
+        )
+    ),
 )

@@ -94,6 +94,10 @@ class Renderer:
             frame=frame, message=message, next_path=next_path, owned=owned
         )
 
+    def of_view(self, template: str, view: object, frame: PageFrame) -> str:
+        """A page that one template makes of one view."""
+        return self._environment.get_template(template).render(page=view, frame=frame)
+
     def link(self, frame: PageFrame, view: LinkPage) -> str:
         """The page behind a link in a message."""
         return self._environment.get_template("act.html").render(frame=frame, view=view)

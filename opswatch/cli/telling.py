@@ -139,11 +139,9 @@ def rotate(config: Path | None = CONFIG) -> None:
 
 
 def _conditions(match: list[str]) -> dict[str, Any]:
-    found: dict[str, list[str]] = {}
-    for one in match:
-        label, equals, wanted = one.partition("=")
-        if not equals or not label:
-            words = f"{one!r} is no condition"
-            raise ConfigurationError([Fault(words, "command line", hint="write LABEL=VALUE, as service=checkout")])
-        found.setdefault(label, []).append(wanted)
-    return {label: wanted[0] if len(wanted) == 1 else wanted for label, wanted in found.items()}
+    from alerting.label_match import LabelMatch
+
+    try:
+        return dict(LabelMatch.parse(match).written())
+    except ValueError as error:
+        raise ConfigurationError([Fault(str(error), "command line", "MATCH")]) from error
