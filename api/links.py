@@ -61,8 +61,11 @@ async def _checked(request: web.Request, token: str, now: datetime) -> LinkView:
 
 
 def _private(response: web.Response) -> web.Response:
-    """Whoever has the address may act: no page that is gone to next, and no cache, learns it."""
-    response.headers["Referrer-Policy"] = "no-referrer"
+    """Whoever has the address may act: no cache learns it.
+
+    No other site does by the referrer: that is for our own alone (`same-origin`). With none at all a browser would send
+    the form with the origin `null`, which is refused.
+    """
     response.headers["Cache-Control"] = "no-store"
     return response
 

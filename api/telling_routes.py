@@ -6,6 +6,8 @@ from api import deliveries, links, message_pages, mute_pages
 from api.route_table import Parameter, Permission, Route
 from api.telling_models import DeliveriesAnswer, DeliveryAnswer, ExplanationAnswer, ReceiversAnswer
 
+_NUMBER = (Parameter("id", "Its number", required=True, place="path"),)
+_TOKEN = (Parameter("token", "What stands in the link", required=True, place="path"),)
 _VIEWER, _OPERATOR = Permission.VIEWER, Permission.OPERATOR
 
 TELLING_ROUTES: tuple[Route, ...] = (
@@ -51,10 +53,29 @@ TELLING_ROUTES: tuple[Route, ...] = (
         DeliveryAnswer,
         (Parameter("name", "Its name", required=True, place="path"),),
     ),
-    Route("GET", "/act/{token}", links.show_link, Permission.PUBLIC, "What a link of a message would do", is_page=True),
-    Route("POST", "/act/{token}", links.use_link, Permission.PUBLIC, "Do what a link says", is_page=True),
+    Route(
+        "GET",
+        "/act/{token}",
+        links.show_link,
+        Permission.PUBLIC,
+        "What a link of a message would do",
+        None,
+        _TOKEN,
+        is_page=True,
+    ),
+    Route("POST", "/act/{token}", links.use_link, Permission.PUBLIC, "Do what a link says", None, _TOKEN, is_page=True),
     *(
-        Route(method, path, handler, permission, summary, is_page=True, status=303 if method == "POST" else 200)
+        Route(
+            method,
+            path,
+            handler,
+            permission,
+            summary,
+            None,
+            _NUMBER if "{id}" in path else (),
+            is_page=True,
+            status=303 if method == "POST" else 200,
+        )
         for method, path, handler, permission, summary in (
             ("GET", "/silences", mute_pages.show_silences, _VIEWER, "Silences"),
             ("POST", "/silences", mute_pages.keep_silence, _OPERATOR, "Make or change a silence"),

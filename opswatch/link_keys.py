@@ -54,6 +54,8 @@ class LinkKeys:
     def good(self, now: datetime) -> Mapping[str, SigningKey]:
         """By their ids the keys whose links may still be good. Raises DataDirectoryError."""
         found = self.all()
+        if not found:
+            return {}
         # A key that was taken over by another signs no more; its last link ends a lifetime later.
         ends = [None, *(one.made + LIFETIME for one in found[:-1])]
         return {one.key.id: one.key for one, end in zip(found, ends, strict=True) if end is None or now < end}

@@ -58,7 +58,7 @@ async def test_looking_changes_nothing_whoever_looks(told: tuple[World, str, str
     ):
         async with world.session.request(method, world.url + path, headers=headers) as answer:
             assert answer.status == 200
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert answer.headers["Referrer-Policy"] == "same-origin"
             assert answer.headers["Cache-Control"] == "no-store"
             text = await answer.text()
     assert "Acknowledge 2 incidents?" in text

@@ -141,7 +141,12 @@ async def statuses(world: World, method: str, path: str) -> Expected:
 
 
 def filled(path: str) -> str:
-    return path.replace("{name}", "nobody").replace("{id}", "20261124-000000000000").replace("{path}", "nothing.js")
+    return (
+        path.replace("{name}", "nobody")
+        .replace("{token}", "v1.x.y.z")
+        .replace("{id}", "20261124-000000000000")
+        .replace("{path}", "nothing.js")
+    )
 
 
 async def test_every_route_is_in_the_table(world: World) -> None:

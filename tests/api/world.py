@@ -4,22 +4,25 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
+from alerting.duty import Person, Rotation
 from alerting.evaluate import Evaluator
 from alerting.evaluate import Surroundings as Around
 from alerting.label_match import LabelMatch
 from alerting.outbox import Answer, Notice
 from alerting.outbox import Outcome as Sent
-from alerting.receivers import Receiver, ReceiverKind, WebhookTarget
+from alerting.receivers import HOUR, EmailTarget, Receiver, ReceiverKind, SmtpServer, WebhookTarget
 from alerting.routes import Route
 from alerting.summaries import Summaries
+from alerting.windows import Cron, Window
 from api.access import Role
 from api.app import build_app
 from api.doors import ApiSettings, Doors, OwnHealth
@@ -223,7 +226,19 @@ class Taken:
 
 
 HOOK = Receiver("hook", WebhookTarget(SecretStr("http://127.0.0.1:9/secret-path")))
-TELLING = TellingSettings((HOOK,), (Route("to hook", LabelMatch(), "hook"),))
+MAIL = Receiver("ops-mail", EmailTarget(("ops@example.com",), SmtpServer("127.0.0.1", sender="ops@example.com")))
+ROTATION = Rotation(
+    "on-duty",
+    ZoneInfo("Europe/Berlin"),
+    0,
+    time(9),
+    date(2026, 1, 5),
+    (Person("anna", "hook"), Person("ben", "ops-mail")),
+)
+SUNDAY = Window("sunday", LabelMatch.of({"service": "checkout"}), HOUR, ZoneInfo("UTC"), Cron("0 3 * * SUN"))
+TELLING = TellingSettings(
+    (HOOK, MAIL), (Route("to hook", LabelMatch(), "hook"),), rotations=(ROTATION,), windows=(SUNDAY,)
+)
 
 
 async def alerting_of(
@@ -307,6 +322,8 @@ async def running(
             rules=alerting,
             explainer=state.explanations,
             receivers=telling,
+            windows=lambda: TELLING.windows,
+            rotations=lambda: TELLING.rotations,
             links=links,
             silences=state.silences,
             maintenance=state.maintenance,

@@ -17,6 +17,7 @@ def test_the_first_use_makes_a_key_that_only_its_owner_reads(tmp_path: Path) -> 
     """And the next start has the same."""
     keys = LinkKeys(DataDirectory(tmp_path))
     assert keys.all() == ()
+    assert keys.good(NOW) == {}
     made = keys.signing(NOW)
     assert keys.file.stat().st_mode & 0o777 == 0o600
     assert LinkKeys(DataDirectory(tmp_path)).signing(NOW + HOUR) == made
