@@ -48,7 +48,7 @@ from dashboards.alert_views import (
 from dashboards.render import PageFrame
 from dashboards.time_range import parse_range
 from dashboards.views import ChartView
-from dashboards.visible_text import visible
+from telemetry.visible_text import visible
 from telemetry.errors import Conflict, InvalidRequest, OpsWatchError
 
 _FILTERS = ("status", "severity", "rule", "service", "start", "stop")

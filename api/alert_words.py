@@ -20,7 +20,7 @@ from dashboards.alert_views import (
     TimelineRow,
 )
 from dashboards.units import format_seconds
-from dashboards.visible_text import visible, visible_lines
+from telemetry.visible_text import visible, visible_lines
 from telemetry.health import State
 from telemetry.points import Tags
 from telemetry.times import NANOSECONDS_PER_SECOND, format_duration, to_datetime

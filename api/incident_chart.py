@@ -13,7 +13,7 @@ from api.incidents import check_span
 from dashboards.charts import chart_row
 from dashboards.panels import Unit
 from dashboards.views import ChartView, LimitView
-from dashboards.visible_text import visible
+from telemetry.visible_text import visible
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, to_datetime
 
 _LEAST_AROUND = timedelta(minutes=10)

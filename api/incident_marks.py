@@ -10,7 +10,7 @@ from api.alert_words import summary_of
 from api.doors import Doors
 from dashboards.time_range import TimeRange
 from dashboards.views import MarkView
-from dashboards.visible_text import visible
+from telemetry.visible_text import visible
 from telemetry.errors import OpsWatchError
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime, to_datetime
 

@@ -1,6 +1,6 @@
 """What the pages of alerts and incidents are given: words and numbers ready to be shown. Pure.
 
-Every text in them went through `dashboards.visible_text`, for rules, tags and comments come from anywhere.
+Every text in them went through `telemetry.visible_text`, for rules, tags and comments come from anywhere.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.panels import QuarantinePanel
 from dashboards.units import format_value
 from dashboards.views import QuarantineView, RefusedRow
-from dashboards.visible_text import visible
+from telemetry.visible_text import visible
 from telemetry.quarantine import QuarantinedItem, QuarantinePage
 
 _MAX_TEXT = 300  # characters

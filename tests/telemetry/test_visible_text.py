@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.visible_text import visible, visible_lines
+from telemetry.visible_text import visible, visible_lines
 
 ANYTHING = st.text(st.characters())
 
