@@ -90,7 +90,7 @@ def _facts(item: ItemView) -> str:
         ("Since" if item.level != "resolved" else "From", item.span),
         ("Where", labels),
         ("Rule", item.rule),
-        ("Incident", f"{item.number}"),
+        ("Incident", f"#{item.number}"),
         ("Acknowledged", f"by {item.acknowledged_by}" if item.acknowledged_by else ""),
     )
     lines = [line for name, words in facts if words for line in _fact(name, words)]
@@ -117,7 +117,7 @@ def _others(view: MessageView) -> str:
 
 
 def _other(item: ItemView) -> Iterator[str]:
-    words = f"{item.headline} (incident {item.number})"
+    words = f"{item.headline} #{item.number}"
     yield from wrap(words, COLUMNS, initial_indent=f"  {item.level:<10}", subsequent_indent=" " * 12)
 
 
