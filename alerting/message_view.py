@@ -217,7 +217,7 @@ def _footer(notice: Notice) -> tuple[str, ...]:
 
 def _link(address: str) -> str:
     """An address that a mail may link to and a line may hold, else nothing: cut, it would lead elsewhere."""
-    good = len(address) <= _MOST_ADDRESS and address.isprintable() and not set(address) & set(" \"<>\\^`{|}")
+    good = len(address) <= _MOST_ADDRESS and address.isprintable() and not set(address) & set(' "<>\\^`{|}')
     return address if good and address.startswith(("https://", "http://")) else ""
 
 

@@ -48,8 +48,8 @@ from dashboards.alert_views import (
 from dashboards.render import PageFrame
 from dashboards.time_range import parse_range
 from dashboards.views import ChartView
-from telemetry.visible_text import visible
 from telemetry.errors import Conflict, InvalidRequest, OpsWatchError
+from telemetry.visible_text import visible
 
 _FILTERS = ("status", "severity", "rule", "service", "start", "stop")
 _PER_PAGE = 50

@@ -20,10 +20,10 @@ from dashboards.alert_views import (
     TimelineRow,
 )
 from dashboards.units import format_seconds
-from telemetry.visible_text import visible, visible_lines
 from telemetry.health import State
 from telemetry.points import Tags
 from telemetry.times import NANOSECONDS_PER_SECOND, format_duration, to_datetime
+from telemetry.visible_text import visible, visible_lines
 
 MOST_ROWS = 200  # of each group; the API has all of them
 _MOST_NAMED = 5

@@ -10,9 +10,9 @@ from api.alert_words import summary_of
 from api.doors import Doors
 from dashboards.time_range import TimeRange
 from dashboards.views import MarkView
-from telemetry.visible_text import visible
 from telemetry.errors import OpsWatchError
 from telemetry.times import NANOSECONDS_PER_MILLISECOND, from_datetime, to_datetime
+from telemetry.visible_text import visible
 
 _MOST = 200  # the newest of the range
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dashboards.panels import QuarantinePanel
 from dashboards.units import format_value
 from dashboards.views import QuarantineView, RefusedRow
-from telemetry.visible_text import visible
 from telemetry.quarantine import QuarantinedItem, QuarantinePage
+from telemetry.visible_text import visible
 
 _MAX_TEXT = 300  # characters
 

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 1200, 480  # pixels; shown at half of it, so that it is sharp on every screen
 _DPI = 200
 _LARGEST = 1e300  # beyond it, distances between values overflow
+_SHADES = 64
 _MOST_TITLE = 70  # characters
+_DAY = 86_400  # seconds
+_STEPS = (60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, _DAY, 2 * _DAY)
 _INK, _QUIET, _LINE, _GRID = "#171b22", "#5a6473", "#2457d6", "#e2e5ea"
 _COLOURS = {"warning": "#c77f00", "critical": "#c92a3a"}
 
@@ -62,9 +65,10 @@ def trend_png(facts: TrendFacts) -> bytes:
     """The picture, `WIDTH` x `HEIGHT`. What is no number, or too large to draw, is a gap."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image
 
     figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # untyped in matplotlib
     axes = figure.add_axes((0.105, 0.13, 0.875, 0.665))
     values = [_drawable(value) for value in facts.values]
     seconds = [(instant - facts.times[0]) / NANOSECONDS_PER_SECOND for instant in facts.times]
@@ -73,20 +77,22 @@ def trend_png(facts: TrendFacts) -> bytes:
     _limits(axes, facts, values, seconds)
     _values(axes, facts, values, seconds)
     _words(figure, facts)
+    canvas.draw()
     made = BytesIO()
-    canvas.print_png(made, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    # Few colours, as a drawing has: a third of the bytes, and nobody sees the difference.
+    whole = Image.frombuffer("RGBA", (WIDTH, HEIGHT), canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
+    whole.quantize(_SHADES, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
     return made.getvalue()
 
 
 def round_steps(low: float, high: float, unit: str, most: int = 5) -> list[float]:
-    """At most `most` + 1 round values that cover [low, high]: of bytes round in their prefixes, of time in its units."""
+    """At most `most` + 1 round values within [low, high]: of bytes in their prefixes, of seconds in hours or days."""
     rough = (high - low) / most
-    bases: tuple[float, ...] = (1.0,)
+    scale = 1.0
     if unit == "bytes" and rough >= 1:
-        bases = (1024.0 ** int(math.log2(rough) // 10),)
+        scale = 1024.0 ** int(math.log2(rough) // 10)
     elif unit == "s":
-        bases = tuple(base for base in (86_400.0, 3_600.0, 60.0) if rough >= base / 4)[:1] or (1.0,)
-    scale = bases[0]
+        scale = next((size for size in (86_400.0, 3_600.0, 60.0) if rough >= size / 4), 1.0)
     power = 10.0 ** math.floor(math.log10(rough / scale))
     step = next(scale * power * factor for factor in (1, 2, 2.5, 5, 10, 20) if scale * power * factor >= rough)
     first = math.ceil(low / step - 1e-9)
@@ -123,10 +129,6 @@ def _frame(axes: Axes, facts: TrendFacts, values: Sequence[float], seconds: Sequ
     axes.spines["bottom"].set_linewidth(0.6)
 
 
-_MINUTE = 60
-_STEPS = (60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800)
-
-
 def time_marks(start: int, stop: int, zone: ZoneInfo, most: int = 7) -> list[tuple[int, str]]:
     """Instants (ns) that are round by the clock on the wall, with their words; the day stands where it is another."""
     span = (stop - start) / NANOSECONDS_PER_SECOND
@@ -134,20 +136,17 @@ def time_marks(start: int, stop: int, zone: ZoneInfo, most: int = 7) -> list[tup
     moment = datetime.fromtimestamp(start // NANOSECONDS_PER_SECOND, zone)
     wall = moment.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     marks: list[tuple[int, str]] = []
-    day = None
+    day = ""
     while True:
-        # Counted on the wall, so that the marks stay round over a change of the clocks.
-        there = wall.replace(tzinfo=zone)
-        instant = from_datetime(there)
+        # Counted on the wall, so that the marks stay round over a change of the clocks; what it skips comes only once.
+        instant = from_datetime(wall.replace(tzinfo=zone))
         if instant > stop:
             return marks
-        if instant >= start:
-            words = f"{wall:%H:%M}" if step < 86_400 else f"{wall:%-d %b}"
-            if step < 86_400 and wall.date() != day and (day is not None or len(marks) == 0):
-                words += f"\n{wall:%-d %b}"
-            day = wall.date()
-            if not marks or instant > marks[-1][0]:
-                marks.append((instant, words))
+        if instant >= start and not (marks and instant <= marks[-1][0]):
+            today = f"{wall:%-d %b}"
+            words = today if step >= _DAY else f"{wall:%H:%M}" if today == day else f"{wall:%H:%M}\n{today}"
+            marks.append((instant, words))
+            day = today
         wall += timedelta(seconds=step)
 
 
@@ -200,13 +199,17 @@ def _values(axes: Axes, facts: TrendFacts, values: Sequence[float], seconds: Seq
     if last is None:
         return
     axes.plot([seconds[last]], [values[last]], "o", color=_LINE, markersize=4, zorder=4, clip_on=False)
+    # Beside the line: below it where it falls, if there is room.
+    bottom, top = axes.get_ylim()
+    before = next(value for value in values[max(0, last - len(values) // 12) :] if not math.isnan(value))
+    is_below = before > values[last] > bottom + (top - bottom) * 0.12
     axes.annotate(
         _plain(facts.written(values[last])),
         (seconds[last], values[last]),
-        xytext=(-4, 5),
+        xytext=(-5, -5 if is_below else 5),
         textcoords="offset points",
         ha="right",
-        va="bottom",
+        va="top" if is_below else "bottom",
         color=_INK,
         fontproperties=_font(8, bold=True),
         parse_math=False,
@@ -235,15 +238,15 @@ def _halo() -> list[Any]:
 
 
 def _font_file(*, bold: bool) -> Path:
-    import matplotlib
+    import matplotlib as mpl
 
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+    return Path(mpl.get_data_path()) / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
 
 
 def _font(size: float, *, bold: bool = False) -> Any:
     from matplotlib.font_manager import FontProperties
 
-    return FontProperties(fname=_font_file(bold=bold), size=size)  # type: ignore[arg-type]
+    return FontProperties(fname=_font_file(bold=bold), size=size)
 
 
 def _plain(text: str) -> str:
