@@ -54,22 +54,20 @@ def check_body(template: str, content_type: str = "") -> str | None:
         return f"a template has at most {MAX_TEMPLATE:,} characters; this one has {len(template):,}"
     try:
         tree = _ENVIRONMENT.parse(template)
-    except TemplateSyntaxError as error:
-        return f"the template cannot be read: {error.message} (line {error.lineno})"
-    except (ValueError, OverflowError, RecursionError, MemoryError):
-        return "the template cannot be read: a number or a nesting in it is too large"
-    if _is_deep(tree):
-        return f"the template is nested more than {MAX_DEPTH} deep: write it simpler"
-    try:
+        _check_depth(tree)
         _check(tree, _shapes(json_of(_SAMPLES[0])))
         for sample in _SAMPLES:
             made = _rendered(template, json_of(sample))
             if content_type.split(";", maxsplit=1)[0].strip().lower().endswith("json"):
                 json.loads(made)
+    except TemplateSyntaxError as error:
+        return f"the template cannot be read: {error.message} (line {error.lineno})"
     except json.JSONDecodeError as error:
         return f"what the template makes is no JSON ({error}): write {{{{ title | json }}}}, without quotes around it"
-    except ValueError as error:
+    except _Fault as error:
         return str(error)
+    except (ValueError, OverflowError, RecursionError, MemoryError):
+        return "the template cannot be read: a number or a nesting in it is too large"
     return None
 
 
@@ -163,11 +161,12 @@ def _compiled(template: str) -> tuple[Template, int]:
     return _ENVIRONMENT.from_string(template), size
 
 
-def _is_deep(tree: nodes.Template) -> bool:
+def _check_depth(tree: nodes.Template) -> None:
     level: list[nodes.Node] = [tree]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in node.iter_child_nodes()]
-    return bool(level)
+    if level:
+        raise _Fault(f"the template is nested more than {MAX_DEPTH} deep: write it simpler")
 
 
 # What a template may say is checked against the shapes of what it is given: a dict whose names are known, `_Open` whose

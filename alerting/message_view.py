@@ -7,7 +7,7 @@ made visible, and what is too long is cut. Times are shown in the zone that they
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 from alerting.outbox import Notice, NoticeKind, Occasion, Told
 from alerting.rules import Severity
@@ -159,15 +159,16 @@ def _why(told: Told) -> str:
 def _span(told: Told, created: datetime) -> str:
     began = moment_words(told.opened)
     if told.resolved is None:
-        return f"{began}{_lasting(created - told.opened, 'for ')}"
-    end = told.resolved
-    same_day = end.astimezone(told.opened.tzinfo).date() == told.opened.date()
-    ended = end.astimezone(told.opened.tzinfo).strftime("%H:%M:%S") if same_day else moment_words(end)
-    return f"{began} to {ended}{_lasting(end - told.opened)}"
+        return f"{began}{_lasting(told.opened, created, 'for ')}"
+    end = told.resolved.astimezone(told.opened.tzinfo)
+    ended = end.strftime("%H:%M:%S %Z") if end.date() == told.opened.date() else moment_words(end)
+    return f"{began} to {ended}{_lasting(told.opened, end)}"
 
 
-def _lasting(duration: timedelta, word: str = "") -> str:
-    return f" ({word}{in_words(duration.total_seconds())})" if duration >= timedelta(seconds=1) else ""
+def _lasting(start: datetime, stop: datetime, word: str = "") -> str:
+    # In UTC: two times of one zone would be subtracted as they stand on the wall.
+    seconds = (stop.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
+    return f" ({word}{in_words(seconds)})" if seconds >= 1 else ""
 
 
 def _level(notice: Notice, items: tuple[ItemView, ...]) -> str:
