@@ -81,7 +81,7 @@ def trend_png(facts: TrendFacts) -> bytes:
     made = BytesIO()
     # Few colours, as a drawing has: a third of the bytes, and nobody sees the difference.
     whole = Image.frombuffer("RGBA", (WIDTH, HEIGHT), canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
-    whole.quantize(_SHADES, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+    whole.quantize(_SHADES, kmeans=2, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
     return made.getvalue()
 
 
