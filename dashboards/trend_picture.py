@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 1200, 480  # pixels; shown at half of it, so that it is sharp on every screen
 _DPI = 200
-_LARGEST = 1e300  # beyond it, distances between values overflow
+_LARGEST, _LEAST = 1e300, 1e-290  # beyond these, distances between values are no numbers any more
 _SHADES = 64
-_MOST_TITLE = 70  # characters
+_MOST_TITLE = 62  # characters
 _DAY = 86_400  # seconds
 _STEPS = (60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, _DAY, 2 * _DAY)
 _INK, _QUIET, _LINE, _GRID = "#171b22", "#5a6473", "#2457d6", "#e2e5ea"
@@ -69,7 +69,9 @@ def trend_png(facts: TrendFacts) -> bytes:
 
     figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI, facecolor="white")
     canvas: Any = FigureCanvasAgg(figure)  # untyped in matplotlib
-    axes = figure.add_axes((0.105, 0.13, 0.875, 0.665))
+    axes = figure.add_axes((0, 0, 1, 1))
+    limits = [replace(one, value=_drawable(one.value)) for one in facts.limits]
+    facts = replace(facts, limits=[one for one in limits if not math.isnan(one.value)])
     values = [_drawable(value) for value in facts.values]
     seconds = [(instant - facts.times[0]) / NANOSECONDS_PER_SECOND for instant in facts.times]
     _frame(axes, facts, values, seconds)
@@ -100,7 +102,9 @@ def round_steps(low: float, high: float, unit: str, most: int = 5) -> list[float
 
 
 def _drawable(value: float | None) -> float:
-    return math.nan if value is None or not abs(value) < _LARGEST else float(value)
+    if value is None or not abs(value) < _LARGEST:
+        return math.nan
+    return float(value) if abs(value) > _LEAST else 0.0
 
 
 def _frame(axes: Axes, facts: TrendFacts, values: Sequence[float], seconds: Sequence[float]) -> None:
@@ -111,16 +115,18 @@ def _frame(axes: Axes, facts: TrendFacts, values: Sequence[float], seconds: Sequ
     steps = round_steps(low, high, facts.unit)
     axes.set_xlim(seconds[0], max(seconds[-1], seconds[0] + 1))
     axes.set_ylim(low, high)
-    font = _font(7)
+    font = _font(8.5)
     # Fixed texts: what a unit holds is no mathematics.
     axes.set_yticks(steps)
-    axes.set_yticklabels(
-        [_plain(facts.written(step)) for step in steps], fontproperties=font, color=_QUIET, parse_math=False
-    )
+    words = [_plain(one_line(facts.written(step), 20)) for step in steps]
+    axes.set_yticklabels(words, fontproperties=font, color=_QUIET, parse_math=False)
+    left = max(0.125, 0.025 + 0.0125 * max(map(len, words), default=0))
+    axes.set_position((left, 0.175, 0.97 - left, 0.595))
     moments = time_marks(facts.times[0], facts.times[-1], facts.zone)
     axes.set_xticks([(instant - facts.times[0]) / NANOSECONDS_PER_SECOND for instant, _ in moments])
     axes.set_xticklabels([words for _, words in moments], fontproperties=font, color=_QUIET, parse_math=False)
-    axes.tick_params(length=0, pad=4)
+    axes.tick_params(axis="x", length=0, pad=6)
+    axes.tick_params(axis="y", length=0, pad=4)
     axes.grid(axis="y", color=_GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "left", "right"):
@@ -129,7 +135,7 @@ def _frame(axes: Axes, facts: TrendFacts, values: Sequence[float], seconds: Sequ
     axes.spines["bottom"].set_linewidth(0.6)
 
 
-def time_marks(start: int, stop: int, zone: ZoneInfo, most: int = 7) -> list[tuple[int, str]]:
+def time_marks(start: int, stop: int, zone: ZoneInfo, most: int = 6) -> list[tuple[int, str]]:
     """Instants (ns) that are round by the clock on the wall, with their words; the day stands where it is another."""
     span = (stop - start) / NANOSECONDS_PER_SECOND
     step = next((one for one in _STEPS if span / one <= most), _STEPS[-1])
@@ -179,7 +185,7 @@ def _limits(axes: Axes, facts: TrendFacts, values: Sequence[float], seconds: Seq
             textcoords="offset points",
             va="bottom" if is_above else "top",
             color=colour,
-            fontproperties=_font(7, bold=True),
+            fontproperties=_font(8.5, bold=True),
             parse_math=False,
             zorder=5,
             path_effects=_halo(),
@@ -211,7 +217,7 @@ def _values(axes: Axes, facts: TrendFacts, values: Sequence[float], seconds: Seq
         ha="right",
         va="top" if is_below else "bottom",
         color=_INK,
-        fontproperties=_font(8, bold=True),
+        fontproperties=_font(10, bold=True),
         parse_math=False,
         zorder=6,
         path_effects=_halo(),
@@ -222,9 +228,9 @@ def _words(figure: Figure, facts: TrendFacts) -> None:
     when = f"open since {_moment(facts.opened, facts.zone)}"
     if facts.resolved is not None:
         when = f"open from {_moment(facts.opened, facts.zone)} to {_moment(facts.resolved, facts.zone)}"
-    figure.text(0.02, 0.925, _plain(one_line(facts.title, _MOST_TITLE)), fontproperties=_font(9, bold=True),
+    figure.text(0.02, 0.925, _plain(one_line(facts.title, _MOST_TITLE)), fontproperties=_font(10.5, bold=True),
                 color=_INK, parse_math=False, va="center")  # fmt: skip
-    figure.text(0.02, 0.845, when, fontproperties=_font(7), color=_QUIET, parse_math=False, va="center")
+    figure.text(0.02, 0.835, when, fontproperties=_font(8.5), color=_QUIET, parse_math=False, va="center")
 
 
 def _moment(moment: datetime, zone: ZoneInfo) -> str:

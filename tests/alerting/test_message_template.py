@@ -1,6 +1,7 @@
 """The user's own body of a webhook: it says what they want, and whatever is written in it ends and stays small."""
 
 import json
+from pathlib import Path
 from time import perf_counter
 
 import pytest
@@ -163,3 +164,12 @@ def test_whatever_is_written_it_makes_a_small_body_or_says_why_not(template: str
         made = str(error)
 
     assert len(made.encode()) <= MAX_BODY
+
+
+def test_the_example_of_the_documentation_is_json() -> None:
+    """docs/webhook-body.md: for incidents and for a test."""
+    text = (Path(__file__).parents[2] / "docs" / "webhook-body.md").read_text(encoding="utf-8")
+    template = text.split("```jinja\n")[1].split("```")[0]
+
+    assert check_body(template, "application/json") is None
+    assert json.loads(templated(template, digest()))["event_action"] == "trigger"
