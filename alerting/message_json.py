@@ -1,6 +1,6 @@
 """A message as JSON: the body of our webhooks, which other people's programs read. Pure.
 
-Its names are a promise (docs/notifications.md): names are added, none is renamed or dropped within a version.
+Its names are a promise (docs/webhook-body.md): names are added, none is renamed or dropped within a version.
 """
 
 from __future__ import annotations
