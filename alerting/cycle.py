@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from alerting.ledger import AlertChange, IncidentFacts
 from alerting.machine import Alert, Kind, Reading, Status, Track, Transition, is_quiet, step
-from alerting.rules import NoData, Rule, Severity
+from alerting.rules import NoData, Rule
+from alerting.trouble import Dependencies, Trouble
 from telemetry.points import Tags, canonical_tags
 from telemetry.times import NANOSECONDS_PER_SECOND
 
 FORGET_AFTER = 24 * 3_600 * NANOSECONDS_PER_SECOND  # ns: a tag set that is gone, and was in no trouble
 Alerts = Mapping[str, Mapping[Tags, Alert]]  # by rule and tag set
 Summarise = Callable[[Rule, Alert], str]
-Dependencies = Callable[[str], Sequence[str]]  # the services that a service depends on, all the way up
 
 
 @dataclass(slots=True)
@@ -95,12 +95,12 @@ class Cycle:
 
     def changes(self, summarise: Summarise, dependencies: Dependencies, resolution: str = "") -> list[AlertChange]:
         """What is to be kept, with what it depends on and is in trouble itself."""
-        in_trouble = _Trouble(self)
+        in_trouble = Trouble(self.current)
         found = []
         for rule, alert, made in self.made:
             by = ""
             if made is not None and made.kind in {Kind.OPENED, Kind.RAISED, Kind.FLAPPING}:
-                by = in_trouble.behind(rule, alert, dependencies)
+                by = in_trouble.behind(rule, alert.tags, dependencies)
             facts = facts_of(rule, alert, summarise if made is not None else None)
             found.append(AlertChange(alert, made, rule.version, facts, by, resolution))
         return found
@@ -129,40 +129,3 @@ def facts_of(rule: Rule, alert: Alert, summarise: Summarise | None) -> IncidentF
 def _remembered(alert: Alert) -> Alert:
     """What of an alert must survive a restart."""
     return replace(alert, known=None, value=None, reason="")
-
-
-class _Trouble:
-    """Which alerts are open, found when they are first asked for."""
-
-    def __init__(self, cycle: Cycle) -> None:
-        self._cycle = cycle
-        self._services: dict[str, Alert] | None = None
-        self._open: dict[str, list[Alert]] = {}
-
-    def behind(self, rule: Rule, alert: Alert, dependencies: Dependencies) -> str:
-        """What the alert depends on and is in trouble, in words; empty when there is none."""
-        tags = dict(alert.tags)
-        for name in rule.depends_on:
-            for other in self._of_rule(name):
-                if all(tags.get(tag, value) == value for tag, value in other.tags):
-                    return f"{name}{_described(other.tags)}"
-        for service in dependencies(tags.get("service", "")):
-            if service != tags["service"] and service in self._down():
-                return f"service {service} ({self._down()[service].rule})"
-        return ""
-
-    def _of_rule(self, name: str) -> list[Alert]:
-        if name not in self._open:
-            self._open[name] = [one for one in self._cycle.current([name]) if one.is_open]
-        return self._open[name]
-
-    def _down(self) -> Mapping[str, Alert]:
-        if self._services is None:
-            critical = (one for one in self._cycle.current() if one.severity is Severity.CRITICAL)
-            self._services = {dict(one.tags).get("service", ""): one for one in critical}
-            self._services.pop("", None)
-        return self._services
-
-
-def _described(tags: Tags) -> str:
-    return " on " + ", ".join(f"{name} {value}" for name, value in tags) if tags else ""

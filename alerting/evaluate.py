@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
-from alerting.cycle import Alerts, Cycle, Dependencies, Summarise
+from alerting.cycle import Alerts, Cycle, Summarise
 from alerting.ledger import Batch, Ledger
 from alerting.machine import Alert, Knowledge, Reading
 from alerting.matching import means
@@ -17,6 +17,7 @@ from alerting.questions import Asked, Freshness, Lookback, Plan, Question, asked
 from alerting.readings import Answer, readings_of
 from alerting.rule_set import RuleSet
 from alerting.rules import SOURCE_BLIND, Forecast, NoData, Rule, source_blind_rule
+from alerting.trouble import Dependencies
 from telemetry.clock import Clock
 from telemetry.errors import InvalidRequest, OpsWatchError
 from telemetry.points import Tags

@@ -36,6 +36,23 @@ class LabelMatch:
             found.append((label, wanted if isinstance(wanted, str) else tuple(wanted)))
         return cls(tuple(found))
 
+    @classmethod
+    def parse(cls, lines: Sequence[str]) -> LabelMatch:
+        """Of lines `LABEL=VALUE`; a label that stands in several is to be one of these. Raises ValueError."""
+        found: dict[str, list[str]] = {}
+        for line in lines:
+            label, equals, wanted = line.partition("=")
+            if not equals or not label.strip():
+                raise ValueError(f"{line[:60]!r} is no condition: write LABEL=VALUE, as service=checkout")
+            found.setdefault(label.strip(), []).append(wanted.strip())
+        return cls.of({label: wanted[0] if len(wanted) == 1 else wanted for label, wanted in found.items()})
+
+    def lines(self) -> list[str]:
+        """As `parse` takes it."""
+        return [
+            f"{label}={text}" for label, one in self.conditions for text in ([one] if isinstance(one, str) else one)
+        ]
+
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether an incident with these labels is meant; a label that is missing counts as empty."""
         return all(_holds(wanted, labels.get(label, "")) for label, wanted in self.conditions)

@@ -75,11 +75,11 @@ def _incident(told: Told) -> dict[str, Any]:
     }
 
 
-def _status(notice: Notice) -> str:
-    """`resolved` when nothing that it tells of is open; a test and news of OpsWatch itself count as firing."""
-    told = bool(notice.items or notice.resolved) and notice.kind is NoticeKind.ALERT
-    is_open = notice.firing > 0 or any(one.is_open for one in notice.items)
-    return "resolved" if told and not is_open else "firing"
+def _status(notice: Notice) -> str | None:
+    """`resolved` when nothing that it tells of is open; None where it tells of no incident."""
+    if notice.kind is not NoticeKind.ALERT:
+        return None
+    return "firing" if notice.firing > 0 or any(one.is_open for one in notice.items) else "resolved"
 
 
 def _severity(notice: Notice) -> str | None:

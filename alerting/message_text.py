@@ -79,7 +79,7 @@ def _head(view: MessageView) -> str:
 def _links(view: MessageView) -> str:
     page = view.page or (view.items[0].page if view.items else "")
     links = (("Acknowledge", view.acknowledge), ("Snooze", view.snooze), ("Open", page))
-    return "\n".join(f"{name + ':':<{_NAME}}{address}" for name, address in links if address)
+    return "\n".join(f"{name}: {address}" for name, address in links if address)
 
 
 def _facts(item: ItemView) -> str:

@@ -26,7 +26,7 @@ _TOLD_ELSEWHERE = frozenset({"rule", "service", "severity"})
 _WHY = {
     Occasion.RAISED: "It became worse.",
     Occasion.FLAPPING: "It opens and closes again and again, and is told as one.",
-    Occasion.RELEASED: "It was held back until now.",
+    Occasion.RELEASED: "Nothing holds it back any more.",
     Occasion.ESCALATED: "Nobody has acknowledged it so far, so you are next.",
     Occasion.REMINDER: "It is still open, and nobody has acknowledged it.",
     Occasion.BACK: "Its snooze is over, and it is still open.",

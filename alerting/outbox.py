@@ -11,11 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from alerting.ledger import Incident
 from alerting.receivers import Receiver
 from alerting.rules import Severity
 from telemetry.points import Tags
+
+if TYPE_CHECKING:
+    from alerting.outlook import Policy
+    from alerting.retries import Verdict
 
 MOST_KEPT_OF_AN_ANSWER = 500  # bytes
 
@@ -31,6 +36,9 @@ class Occasion(StrEnum):
     REMINDER = "reminder"  # still open, nobody has acknowledged
     BACK = "back"  # a snooze is over
     RESOLVED = "resolved"
+
+
+URGING = frozenset({Occasion.ESCALATED, Occasion.REMINDER, Occasion.BACK})  # to acknowledge: nothing else is new in it
 
 
 class NoticeKind(StrEnum):
@@ -143,4 +151,63 @@ class TrendPicture(Protocol):
 
     async def draw(self, incident: int) -> bytes | None:
         """Its values, thresholds and breach as PNG; None when there is nothing to draw."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is to be sent now, and nobody else sends it meanwhile.
+
+    `items`: the worst incidents of it, with what is told of each last; `left_out` more; `served`: recipients who have
+    it, or refused it for good, on an earlier try; `answers` what those said. `note` says why it comes this way.
+    """
+
+    number: int
+    identifier: str
+    kind: NoticeKind
+    receiver: str
+    route: str
+    group: Tags
+    created: int
+    deadline: int
+    attempt: int
+    note: str
+    items: tuple[tuple[Incident, Occasion], ...]
+    left_out: int
+    firing: int
+    resolved: int
+    critical: int
+    answers: tuple[Answer, ...] = ()
+    is_second_route: bool = False
+
+
+class TellingDesk(Protocol):
+    """Decides who is told."""
+
+    async def touch(self, now: int) -> None:
+        """Every open incident is to be looked at again. Raises StoreUnavailable."""
+        ...
+
+    async def plan(self, policy: Policy, now: int) -> int:
+        """Look at some hundred incidents that are due; how many it were. Raises StoreUnavailable."""
+        ...
+
+    async def batch(self, policy: Policy, now: int) -> int:
+        """Make messages of what has waited long enough; how many. Raises StoreUnavailable."""
+        ...
+
+
+class Outbox(Protocol):
+    """Deliveries on their way. Every call raises StoreUnavailable when the ledger cannot be used."""
+
+    async def claim(self, receiver: str, now: int, lease: int) -> Claimed | None:
+        """The next delivery to a receiver, for `lease` (ns) nobody else's; None when there is none to send now."""
+        ...
+
+    async def settle(self, claimed: Claimed, answers: Sequence[Answer], verdict: Verdict, now: int) -> None:
+        """Keep what was answered and what follows; a dead letter goes to its verdict's `second` receiver as well."""
+        ...
+
+    async def reclaim(self, now: int) -> int:
+        """What was being sent when the process ended is to be sent again; how many."""
         ...

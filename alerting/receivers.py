@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import time
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
@@ -59,7 +61,8 @@ class WebhookTarget:
     """A URL that takes POST. `secrets` sign (Standard Webhooks): the newest first, at most two.
 
     `template` makes the body, None: our JSON. `success` are a JSON path and the text that must stand there: some answer
-    200 with an error in the body. `allow_private`: whether it may be in a private network, or on this machine.
+    200 with an error in the body. `allow_private`: whether it may be in any private network, or on this machine;
+    else only in `allowed_networks`.
     """
 
     url: SecretStr
@@ -71,6 +74,7 @@ class WebhookTarget:
     ca_file: Path | None = None
     verify_tls: bool = True
     allow_private: bool = True
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     timeout: float = 15.0  # seconds, for all of it
 
 
@@ -127,3 +131,20 @@ class Receiver:
             case WebhookTarget():
                 return ReceiverKind.WEBHOOK
         return ReceiverKind.APPRISE
+
+    @property
+    def target_timeout(self) -> float:
+        """Seconds that a try takes at most, more or less: each step of handing over mail has the limit of its own."""
+        return self.target.server.timeout * 6 if isinstance(self.target, EmailTarget) else self.target.timeout
+
+
+def whom(target: Target) -> str:
+    """Whom a target reaches, for people: without anything that is a secret, as paths and queries of URLs may be."""
+    match target:
+        case EmailTarget(to=to):
+            return ", ".join(to)
+        case WebhookTarget(url=url):
+            parts = urlsplit(url.get_secret_value())
+            return f"{parts.scheme}://{parts.hostname or ''}"
+        case AppriseTarget(url=url):
+            return f"{url.get_secret_value().partition('://')[0]}://…"

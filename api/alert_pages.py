@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from alerting.label_match import LabelMatch
 from alerting.ledger import Action, Incident
 from alerting.rule_status import RuleStatus
 from alerting.rule_words import reads
@@ -35,6 +36,8 @@ from api.errors import status_of
 from api.incident_chart import incident_chart, natural_range, rule_of
 from api.incidents import done, incident_query, number_of
 from api.keys import DOORS, IDENTITY
+from api.message_pages import why_view
+from api.mute_pages import silence_link
 from api.pages import RENDERER, frame_of, html_response
 from api.route_table import Handler
 from dashboards.alert_views import (
@@ -204,6 +207,8 @@ async def _incident_page(request: web.Request, failed: Failed) -> web.Response:
             failed=failed.action,
         ),
         range=span,
+        why=await why_view(request),
+        silence=silence_link(LabelMatch.of({"rule": incident.rule, **dict(incident.tags)})),
         troubles=(f"That was not done: {visible(failed.words, 500)}.",) if failed.words else (),
         now=frame.now,
     )

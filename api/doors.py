@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
+from alerting.duty import Rotation
+from alerting.explanation import Explainer
 from alerting.ledger import FiringCounts, Incident, IncidentBook, OpenAlert
+from alerting.links import LinkDesk
+from alerting.receiver_status import ReceiverDesk
 from alerting.rule_status import ReloadOutcome, RulesStanding
+from alerting.silences import DutyBook, MaintenanceBook, SilenceBook
+from alerting.windows import Window
 from api.access import Ownership, Sessions, Tokens
 from dashboards.panels import DashboardConfig
 from telemetry.clock import Clock
@@ -221,7 +227,10 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Everything a handler may reach. `local_token` is that of server.json, good for commands on this machine."""
+    """Everything a handler may reach. `local_token` is that of server.json, good for commands on this machine.
+
+    `windows` and `rotations` are those of opswatch.yaml, as it is now.
+    """
 
     reader: SeriesReader
     exporter: TableExporter | None
@@ -234,6 +243,12 @@ class Doors:
     incidents: IncidentBook
     evaluations: EvaluationReader
     rules: RuleDesk
+    explainer: Explainer
+    receivers: ReceiverDesk
+    links: LinkDesk
+    silences: SilenceBook
+    maintenance: MaintenanceBook
+    duty: DutyBook
     registry: Registry
     tokens: Tokens
     sessions: Sessions
@@ -244,3 +259,5 @@ class Doors:
     clock: Clock
     settings: ApiSettings
     local_token: str
+    windows: Callable[[], Sequence[Window]] = lambda: ()
+    rotations: Callable[[], Sequence[Rotation]] = lambda: ()

@@ -10,6 +10,7 @@ from aiohttp import web
 from telemetry.errors import (
     Conflict,
     Forbidden,
+    Gone,
     InvalidQuery,
     InvalidRequest,
     NotFound,
@@ -32,6 +33,7 @@ _STATUSES: tuple[tuple[type[OpsWatchError], int], ...] = (
     (Forbidden, 403),
     (NotFound, 404),
     (Conflict, 409),
+    (Gone, 410),
     (PointRejected, 422),
     (TooManyRequests, 429),
     (QueryTimedOut, 503),

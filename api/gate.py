@@ -49,7 +49,7 @@ _FAILURES_PER_MINUTE = 20
 
 
 # Ways to identify oneself. Each is counted by itself: a script with an old token locks nobody out of /login.
-BEARER, LOGIN, SETUP = "bearer", "login", "setup"
+BEARER, LOGIN, SETUP, LINK = "bearer", "login", "setup", "link"
 
 
 class FailureLimits:

@@ -24,11 +24,12 @@ from api.bodies import read_json
 from api.downloads import download, send
 from api.errors import json_response
 from api.keys import DOORS, IDENTITY
+from api.moments import moment_of
 from api.route_table import Handler
 from api.services import written
 from telemetry.cells import guarded
 from telemetry.errors import InvalidRequest, NotFound
-from telemetry.times import parse_duration, parse_instant, to_datetime
+from telemetry.times import parse_instant, to_datetime
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ async def done(request: web.Request, action: Action, wanted: ActionRequest) -> I
     """Do it in the name of whoever asks. Raises InvalidRequest, NotFound, Conflict."""
     doors, number = request.app[DOORS], number_of(request)
     now, author = doors.clock.now(), request[IDENTITY].name
-    until = None if not wanted.until else _until(wanted.until, now)
+    until = None if not wanted.until else moment_of(wanted.until, "until", now)
     act = PersonAction(action, author, wanted.comment, until, wanted.assignee)
     found = await doors.incidents.act(number, act, now)
     logger.info("incident: %s", action.value, extra={"incident": number, "by": author})
@@ -153,11 +154,11 @@ def incident_query(query: MultiMapping[str], now: datetime, limit: int | None = 
     )
 
 
-def number_of(request: web.Request) -> int:
-    """The incident's number in the path. Raises NotFound."""
+def number_of(request: web.Request, what: str = "incident") -> int:
+    """The number in the path. Raises NotFound."""
     text = request.match_info["id"]
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise NotFound(f"there is no incident {text[:20]!r}", field="id", value=text[:20])
+        raise NotFound(f"there is no {what} {text[:20]!r}", field="id", value=text[:20])
     return int(text)
 
 
@@ -209,17 +210,6 @@ def _entry(entry: TimelineEntry) -> TimelineAnswer:
         status=None if entry.status is None else entry.status.value,
         tell=entry.tell,
     )
-
-
-def _until(text: str, now: datetime) -> datetime:
-    try:
-        return now + parse_duration(text)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return to_datetime(parse_instant(text, now))
-    except ValueError as error:
-        raise InvalidRequest(f"until: {error}; or a duration as 2h", field="until", value=text[:60]) from error
 
 
 def _instant(query: MultiMapping[str], name: str, now: datetime) -> datetime | None:

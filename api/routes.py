@@ -47,9 +47,11 @@ from api.models import (
     TokenRequest,
     TokensAnswer,
 )
+from api.mute_routes import MUTE_ROUTES
 from api.query_parameters import PARAMETERS
 from api.report_models import ReportAnswer
 from api.route_table import Parameter, Permission, Route
+from api.telling_routes import TELLING_ROUTES
 from dashboards.reports.period import DEFAULT_PRESET, PRESETS
 
 API_VERSION = "1"
@@ -225,6 +227,8 @@ ROUTE_TABLE: tuple[Route, ...] = (
         SeriesAnswer,
         (_INCIDENT, *_AROUND),
     ),
+    *MUTE_ROUTES,
+    *TELLING_ROUTES,
     Route("GET", "/api/v1/rules", alerts.list_rules, _VIEWER, "The rules in force, and what they find", RulesAnswer),
     Route(
         "POST",

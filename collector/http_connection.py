@@ -17,9 +17,9 @@ from time import perf_counter
 
 import aiohappyeyeballs
 
-from collector.address_guard import is_forbidden, is_named_literally
 from collector.attempt import Phases
 from collector.http_message import BrokenAnswer, Response, ResponseParser
+from telemetry.address_guard import is_forbidden, is_named_literally
 from telemetry.health import Outcome
 
 AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]

@@ -16,13 +16,13 @@ from time import perf_counter
 
 from yarl import URL
 
-from collector.address_guard import is_loopback
 from collector.attempt import Attempt, one_line
 from collector.expectation import Answer, disappointment, wants_body
 from collector.http_connection import Connection, Endpoint, PhaseClock, Resolver, connection_failure
 from collector.http_message import BrokenAnswer, RequestLine, Response, basic, charset, request_bytes
 from collector.targets import HttpRequestSpec, ProbeSpec
 from collector.tls import TlsContexts, certificate_days_left, tls_failure
+from telemetry.address_guard import is_loopback
 from telemetry.clock import Clock
 from telemetry.health import Outcome
 from telemetry.times import format_duration

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from dashboards.telling_views import WhyView
 from dashboards.time_range import TimeRange
 from dashboards.views import ChartView
 
@@ -179,5 +180,7 @@ class IncidentView:
     timeline: tuple[TimelineRow, ...]
     actions: ActionsView
     range: TimeRange
+    why: WhyView
+    silence: str  # the path of an editor for a silence of what is like this
     troubles: tuple[str, ...]
     now: datetime

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from dashboards.alert_views import AlertsView, IncidentView
 from dashboards.assets import address, asset
+from dashboards.link_view import LinkPage
 from dashboards.reports.period import PRESETS as PERIODS
 from dashboards.reports.views import ReportView
 from dashboards.time_range import PRESETS
@@ -92,6 +93,14 @@ class Renderer:
         return self._environment.get_template(template).render(
             frame=frame, message=message, next_path=next_path, owned=owned
         )
+
+    def of_view(self, template: str, view: object, frame: PageFrame) -> str:
+        """A page that one template makes of one view."""
+        return self._environment.get_template(template).render(page=view, frame=frame)
+
+    def link(self, frame: PageFrame, view: LinkPage) -> str:
+        """The page behind a link in a message."""
+        return self._environment.get_template("act.html").render(frame=frame, view=view)
 
     def error(self, frame: PageFrame, status: int, message: str) -> str:
         """A page that says what is wrong."""

@@ -27,13 +27,14 @@ from alerting.rule_set import RuleSet
 from alerting.rule_status import ReloadOutcome, RulesStanding, RuleStatus
 from alerting.rules import SOURCE_BLIND, Rule, Severity, source_blind_rule
 from alerting.summaries import unit_of
+from alerting.trouble import Trouble
 from api.doors import Evaluations
 from opswatch.scheduler import Job, Scheduler
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.ledger import StoredLedger
 from telemetry.clock import Clock
 from telemetry.errors import NotFound
-from telemetry.points import FieldValue
+from telemetry.points import FieldValue, Tags
 from telemetry.ports import PointWriter, QueryReader, WriteStatus
 from telemetry.schema import Registry
 from telemetry.times import format_duration, from_datetime, to_datetime
@@ -81,7 +82,7 @@ class Alerting:
     async def start(self) -> None:
         """Take up what the ledger remembers. Raises StoreUnavailable."""
         await self._evaluator.restore()
-        await self._refresh()
+        await self.refresh()
 
     def plan_jobs(self, scheduler: Scheduler) -> None:
         """Evaluate at multiples of the rules' interval, once samples had the time to arrive."""
@@ -104,10 +105,11 @@ class Alerting:
             raise
         finally:
             if self._evaluator.statistics.transitions != self._seen:
-                await self._refresh()
+                await self.refresh()
         await self._write_points()
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Read the open incidents anew. Raises StoreUnavailable."""
         seen = self._evaluator.statistics.transitions
         self._open = {one.alert: one for one in await self._parts.incidents.open_incidents()}
         self._seen = seen
@@ -140,7 +142,7 @@ class Alerting:
         if action.action is Action.CLOSE:
             await self._evaluator.close(found.alert, f"closed by {action.author}: {action.comment.strip()}")
             found, _ = await self._parts.incidents.show(number)
-        await self._refresh()
+        await self.refresh()
         return found
 
     async def evaluations(self, incident: Incident, start: datetime, stop: datetime) -> Evaluations:
@@ -211,6 +213,24 @@ class Alerting:
             "unknown": alerts[Status.UNKNOWN],
         }
 
+    def suppressed(self) -> Callable[[str, Tags], str]:
+        """A look at what is in trouble now: what an alert of a rule on some tags depends on, in words."""
+        rules, found = self._rules(), [one for some in self._evaluator.alerts.values() for one in some.values()]
+        still = [one for one in found if one.is_open]
+        trouble = Trouble(lambda names: (one for one in still if names is None or one.rule in names))
+        dependencies = self._parts.around.dependencies
+
+        def behind(name: str, tags: Tags) -> str:
+            rule = rules.get(name)
+            return "" if rule is None else trouble.behind(rule, tags, dependencies)
+
+        return behind
+
+    def unit(self, name: str) -> str:
+        """The unit of what a rule reads; `1` of one that is gone."""
+        rule = self._rules().get(name)
+        return "1" if rule is None else unit_of(rule, self._parts.registry)
+
     # Rules
 
     def standing(self) -> RulesStanding:
@@ -249,7 +269,7 @@ class Alerting:
                 await self._evaluator.replace_rules(fresh)
                 if self._scheduler is not None and (before.interval, before.lag) != (fresh.interval, fresh.lag):
                     self.plan_jobs(self._scheduler)
-                await self._refresh()
+                await self.refresh()
                 words = (
                     f"version {outcome.version}; started {_names(outcome.started)}; stopped {_names(outcome.stopped)};"
                     f" changed {_names(outcome.changed)}; {outcome.closes} incidents closed"

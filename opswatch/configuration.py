@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     StrictBool,
@@ -16,6 +14,16 @@ from pydantic import (
     model_validator,
 )
 
+from opswatch.configuration_model import Model
+from opswatch.configuration_telling import (
+    DeadMansSwitch,
+    Escalation,
+    Maintenance,
+    ReceiverItem,
+    RotationItem,
+    RouteItem,
+    Smtp,
+)
 from opswatch.configuration_values import (
     BadValue,
     BucketPrefix,
@@ -52,29 +60,14 @@ _SECRET_MAPPING = WithJsonSchema({"type": "object", "additionalProperties": {"ty
 COMPARISONS = ("equals", "not_equals", "at_most", "at_least", "matches", "exists")
 
 
-class _Model(BaseModel):
-    # Inputs hold secrets: pydantic must not put them into its messages.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
-    null_is_a_value: ClassVar[bool] = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty_keys(cls, value: Any) -> Any:
-        """A key with nothing behind it is as good as no key: people comment a section's content out."""
-        if cls.null_is_a_value or not isinstance(value, dict):
-            return value
-        known = {field.alias or name for name, field in cls.model_fields.items()}
-        return {key: content for key, content in value.items() if content is not None or key not in known}
-
-
-class Tls(_Model):
+class Tls(Model):
     """TLS for the page and the API."""
 
     certificate: FileName = Field(description="File with the certificate and its chain, PEM.")
     key: FileName = Field(description="File with the private key, PEM, without a passphrase.")
 
 
-class RetentionTimes(_Model):
+class RetentionTimes(Model):
     """How long each kind of data is kept; at least `1h`."""
 
     raw: Retention | None = Field(default=None, description="Metrics as they were taken.", examples=["7d"])
@@ -94,7 +87,7 @@ class RetentionTimes(_Model):
     own: Retention | None = Field(default=None, alias="self", description="Of OpsWatch itself.", examples=["31d"])
 
 
-class InfluxDb(_Model):
+class InfluxDb(Model):
     """An InfluxDB 2.x server, where `kind` is `influxdb` (docs/influxdb.md)."""
 
     url: ServerUrl | None = Field(default=None, description="Where it answers.", examples=["http://influxdb:8086"])
@@ -124,7 +117,7 @@ class InfluxDb(_Model):
     )
 
 
-class Storage(_Model):
+class Storage(Model):
     """Where measurements are kept."""
 
     kind: Literal["embedded", "influxdb"] | None = Field(
@@ -140,14 +133,14 @@ class Storage(_Model):
     )
 
 
-class Host(_Model):
+class Host(Model):
     """Sampling of the host that OpsWatch runs on."""
 
     enabled: StrictBool = Field(default=True, description="Whether this host is sampled.")
     interval: Interval | None = Field(default=None, description="How often.", examples=["10s"])
 
 
-class Defaults(_Model):
+class Defaults(Model):
     """What holds for every probe that does not say otherwise."""
 
     interval: Interval | None = Field(default=None, description="How often a probe is attempted.", examples=["30s"])
@@ -160,7 +153,7 @@ class Defaults(_Model):
     )
 
 
-class BasicAuthentication(_Model):
+class BasicAuthentication(Model):
     """Credentials for HTTP basic authentication; the password stands in one of two places."""
 
     username: StrictStr = Field(
@@ -170,7 +163,7 @@ class BasicAuthentication(_Model):
     password_file: FileName | None = Field(default=None, description="File that holds the password and nothing else.")
 
 
-class JsonValueExpectation(_Model):
+class JsonValueExpectation(Model):
     """A value in a JSON answer: a path, and exactly one comparison."""
 
     null_is_a_value: ClassVar[bool] = True  # `equals: null` expects null
@@ -194,7 +187,7 @@ class JsonValueExpectation(_Model):
         return self
 
 
-class Expectations(_Model):
+class Expectations(Model):
     """What a good answer looks like. Missing `latency` alone makes it degraded, anything else down."""
 
     status: Statuses | None = Field(default=None, description="Status codes and ranges that are good; else `200-299`.")
@@ -218,7 +211,7 @@ class Expectations(_Model):
     )
 
 
-class HttpProbe(_Model):
+class HttpProbe(Model):
     """One endpoint that is asked by HTTP, again and again."""
 
     name: Name = Field(default="http", description="Unique within its service.", examples=["health"])
@@ -256,7 +249,7 @@ class HttpProbe(_Model):
     expect: Expectations = Field(default=Expectations(), description="What a good answer looks like.")
 
 
-class Service(_Model):
+class Service(Model):
     """Something that you run and watch."""
 
     name: Name = Field(description="Unique name, up to 200 characters.", examples=["checkout"])
@@ -267,7 +260,7 @@ class Service(_Model):
     probes: tuple[HttpProbe, ...] = Field(default=(), description="What is asked of it.", max_length=1_000)
 
 
-class Dashboards(_Model):
+class Dashboards(Model):
     """The pages."""
 
     config_file: FileName | None = Field(
@@ -275,7 +268,7 @@ class Dashboards(_Model):
     )
 
 
-class Configuration(_Model):
+class Configuration(Model):
     """The whole file. Every key is optional."""
 
     version: Literal[1] = Field(default=1, description="Version of this format.")
@@ -294,13 +287,35 @@ class Configuration(_Model):
     )
     allow_private: tuple[Network, ...] = Field(
         default=(),
-        description="Networks where webhooks entered by API or page may go. Checked, without effect yet.",
+        description="Networks where webhooks entered by API or page may go; what this file names may go anywhere.",
     )
     storage: Storage = Field(default=Storage(), description="Where and how long measurements are kept.")
     host: Host = Field(default=Host(), description="Sampling of this host.")
     defaults: Defaults = Field(default=Defaults(), description="What holds for probes that do not say otherwise.")
     services: tuple[Service, ...] = Field(default=(), description="What is watched.", max_length=10_000)
     dashboards: Dashboards = Field(default=Dashboards(), description="The pages.")
+    public_url: ServerUrl | None = Field(
+        default=None,
+        description="Where people reach this server: links in messages lead there.",
+        examples=["https://opswatch.example"],
+    )
+    smtp: Smtp | None = Field(default=None, description="Where e-mail is handed over.")
+    receivers: tuple[ReceiverItem, ...] = Field(default=(), description="Who can be told.", max_length=1_000)
+    routes: tuple[RouteItem, ...] = Field(
+        default=(), description="Which incidents go to whom; without any, all go to every receiver.", max_length=1_000
+    )
+    escalations: tuple[Escalation, ...] = Field(
+        default=(), description="Who is told next when nobody acknowledges.", max_length=1_000
+    )
+    maintenance: tuple[Maintenance, ...] = Field(
+        default=(), description="When nobody is told, because it is planned.", max_length=1_000
+    )
+    duty: tuple[RotationItem, ...] = Field(
+        default=(), description="Who is on duty; its name stands where a receiver's may.", max_length=100
+    )
+    dead_mans_switch: DeadMansSwitch | None = Field(
+        default=None, description="Who hears outside when OpsWatch itself fails."
+    )
 
 
 def json_schema() -> dict[str, Any]:

@@ -37,17 +37,19 @@ class ProbeDefaults:
 
 def check(document: Document, source: str, interval: timedelta) -> list[Fault]:
     """All faults between items; `interval` is what holds where the file says nothing."""
-    services = [(path, service) for path, service in _items(document.value, ("services",)) if isinstance(service, dict)]
+    services = [
+        (path, service) for path, service in items_of(document.value, ("services",)) if isinstance(service, dict)
+    ]
     found = [
-        *_duplicates(document, source, services, "service"),
+        *duplicates(document, source, services, "service"),
         *_dependencies(document, source, services),
         *_retention_order(document, source),
     ]
     defaults = _defaults(document, interval)
     found += _default_times(document, source, defaults)
     for path, service in services:
-        probes = [(place, probe) for place, probe in _items(service, ("probes",), path) if isinstance(probe, dict)]
-        found += _duplicates(document, source, probes, "probe", unnamed="http")
+        probes = [(place, probe) for place, probe in items_of(service, ("probes",), path) if isinstance(probe, dict)]
+        found += duplicates(document, source, probes, "probe", unnamed="http")
         for place, probe in probes:
             found += _probe_faults(document, source, place, probe, defaults)
     return found
@@ -72,15 +74,17 @@ def _retention_order(document: Document, source: str) -> Iterator[Fault]:
             yield fault_at(document, source, (*path, coarser), message, f"keep {coarser} at least as long as {finer}")
 
 
-def _items(value: Any, keys: Path, path: Path = ()) -> list[tuple[Path, Any]]:
+def items_of(value: Any, keys: Path, path: Path = ()) -> list[tuple[Path, Any]]:
+    """The items of the list at these keys, each with its place; none where there is no list."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return [((*path, *keys, index), item) for index, item in enumerate(value)] if isinstance(value, list) else []
 
 
-def _duplicates(
+def duplicates(
     document: Document, source: str, items: list[tuple[Path, dict[str, Any]]], what: str, unnamed: str | None = None
 ) -> Iterator[Fault]:
+    """Names that stand twice among the items; `unnamed` is what one without a name is called."""
     first: dict[str, Path] = {}
     for path, item in items:
         name = item.get("name")
@@ -100,7 +104,7 @@ def _dependencies(document: Document, source: str, services: list[tuple[Path, di
     needs: dict[str, list[tuple[str, Path]]] = {name: [] for name in names}
     unknown = 0
     for path, service in services:
-        for place, needed in _items(service, ("depends_on",), path):
+        for place, needed in items_of(service, ("depends_on",), path):
             if isinstance(needed, str) and needed not in names:
                 # Comparing with thousands of names takes time: after a few, people have understood.
                 hint = near_miss(needed, list(names)) if (unknown := unknown + 1) <= MAX_NEAR_MISSES else ""

@@ -20,6 +20,23 @@ from opswatch.configuration import (
     Tls,
 )
 from opswatch.configuration_faults import SECRET_KEYS, is_secret, known_keys
+from opswatch.configuration_telling import (
+    BudgetItem,
+    Escalation,
+    Maintenance,
+    MonthlyTimes,
+    OverrideItem,
+    PersonItem,
+    QuietTimes,
+    ReceiverItem,
+    RepeatTimes,
+    RotationItem,
+    RouteItem,
+    Smtp,
+    StepItem,
+    Success,
+    WeeklyTimes,
+)
 from opswatch.yaml_document import Span, parse_document
 from telemetry.errors import Fault
 
@@ -29,6 +46,8 @@ MASK = "***"
 _MODELS = (
     *(Configuration, Tls, Storage, RetentionTimes, Host, Defaults, Service, HttpProbe),
     *(BasicAuthentication, Expectations, JsonValueExpectation, Dashboards),
+    *(Smtp, ReceiverItem, RouteItem, Escalation, StepItem, Maintenance, RotationItem, PersonItem, OverrideItem),
+    *(QuietTimes, BudgetItem, Success, RepeatTimes, WeeklyTimes, MonthlyTimes),
 )
 _HARMLESS = {key for model in _MODELS for key in known_keys(model)} - SECRET_KEYS
 _KEY = re.compile(r"""["']?([^\s"'{}\[\],:#-][^\s"'{}\[\],:]*)["']?\s*:(?=\s|$)""")

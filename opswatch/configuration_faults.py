@@ -21,7 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 # Keys of interface.md that a later version brings: not a near miss of anything.
 LATER_KEYS = {
     "Configuration": {
-        "logs", "smtp", "receivers", "routes", "escalations", "maintenance", "dead_mans_switch", "connectivity",
+        "logs", "connectivity",
     },
     "HttpProbe": {"address", "server_name", "query", "record", "resolver", "send", "period", "grace"},
     "Expectations": {"answers_contain", "message_contains"},
@@ -99,6 +99,8 @@ def is_secret(path: Path) -> bool:
 
 @lru_cache(maxsize=10_000)
 def _is_secret(keys: tuple[str, ...]) -> bool:
+    if keys[:1] in {("receivers",), ("dead_mans_switch",)} and "url" in keys[1:]:
+        return True
     for length, key in enumerate(keys):
         model = model_at(keys[:length])
         if key in SECRET_KEYS or (model is not None and key not in known_keys(model)):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
+from alerting.message_template import check_body
 from opswatch.configuration_faults import fault_at
 from opswatch.configuration_values import quoted
 from opswatch.yaml_document import MAX_BYTES, Document
@@ -31,6 +33,7 @@ class NamedFiles:
     source: str
     folder: Path
     passwords: dict[str, SecretStr] = field(default_factory=dict)  # by the whole path
+    texts: dict[str, str] = field(default_factory=dict)  # templates, likewise
     faults: list[Fault] = field(default_factory=list)
     _seen: set[Any] = field(default_factory=set)
 
@@ -52,6 +55,29 @@ class NamedFiles:
         for path, pages in _mappings(value, ("dashboards",)):
             if _are_names(pages.get("config_file")):
                 self._try((*path, "config_file"), check_readable, pages["config_file"])
+        for way in (("smtp",), ("receivers", None), ("dead_mans_switch",)):
+            self._look_at_telling(value, way)
+
+    def _look_at_telling(self, value: Any, way: tuple[str | None, ...]) -> None:
+        for path, item in _mappings(value, way):
+            self._look_at_receiver(path, item)
+
+    def _look_at_receiver(self, path: Place, item: dict[str, Any]) -> None:
+        for key in ("password_file", "url_file", "secret_file", "previous_secret_file"):
+            if _are_names(item.get(key)):
+                self._try((*path, key), self._read_password, item[key])
+        if _are_names(item.get("ca_file")):
+            self._try((*path, "ca_file"), check_authorities, item["ca_file"])
+        if _are_names(item.get("template_file")):
+            read = partial(self._read_template, str(item.get("content_type") or "application/json"))
+            self._try((*path, "template_file"), read, item["template_file"])
+
+    def _read_template(self, content_type: str, file: Path) -> None:
+        text = read_document_bytes(file).decode("utf-8", "replace")
+        wrong = check_body(text, content_type)
+        if wrong is not None:
+            raise UnusableFile(f"{quoted(str(file))}: {wrong}")
+        self.texts[str(file)] = text
 
     def _look_at_probe(self, path: Place, probe: dict[str, Any]) -> None:
         authorities, certificate, key = (probe.get(name) for name in ("ca_file", "client_certificate", "client_key"))

@@ -28,6 +28,24 @@ from opswatch.configuration import (
 )
 from opswatch.configuration_faults import LATER_KEYS, LATER_VALUES
 from opswatch.configuration_targets import DEFAULT_RETENTION
+from opswatch.configuration_telling import (
+    BudgetItem,
+    DeadMansSwitch,
+    Escalation,
+    Maintenance,
+    MonthlyTimes,
+    OverrideItem,
+    PersonItem,
+    QuietTimes,
+    ReceiverItem,
+    RepeatTimes,
+    RotationItem,
+    RouteItem,
+    Smtp,
+    StepItem,
+    Success,
+    WeeklyTimes,
+)
 from opswatch.configuration_writer import STARTER
 from opswatch.environment import SECRETS, VARIABLES
 from telemetry.times import format_duration
@@ -48,6 +66,22 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("services[].probes[].expect", Expectations),
     ("services[].probes[].expect.json[]", JsonValueExpectation),
     ("dashboards", Dashboards),
+    ("smtp", Smtp),
+    ("receivers[]", ReceiverItem),
+    ("receivers[].success", Success),
+    ("receivers[].budget", BudgetItem),
+    ("receivers[].quiet_hours", QuietTimes),
+    ("routes[]", RouteItem),
+    ("routes[].repeat", RepeatTimes),
+    ("escalations[]", Escalation),
+    ("escalations[].steps[]", StepItem),
+    ("maintenance[]", Maintenance),
+    ("maintenance[].weekly", WeeklyTimes),
+    ("maintenance[].monthly", MonthlyTimes),
+    ("duty[]", RotationItem),
+    ("duty[].people[]", PersonItem),
+    ("duty[].overrides[]", OverrideItem),
+    ("dead_mans_switch", DeadMansSwitch),
 )
 
 # What holds where the file says nothing, and the model cannot say it, because the environment has a word in it.
@@ -60,6 +94,15 @@ _EFFECTIVE: dict[tuple[type[BaseModel], str], str] = {
     (InfluxDb, "org"): "`INFLUXDB_V2_ORG`",
     (InfluxDb, "token_file"): "`INFLUXDB_V2_TOKEN`, `INFLUXDB_V2_TOKEN_FILE`",
     (InfluxDb, "ca_file"): "`INFLUXDB_V2_SSL_CA_CERT`",
+    (Smtp, "host"): "`SMTP_HOST`",
+    (Smtp, "port"): "`SMTP_PORT`",
+    (Smtp, "username"): "`SMTP_USERNAME`",
+    (Smtp, "password_file"): "`SMTP_PASSWORD`, `SMTP_PASSWORD_FILE`",
+    (Smtp, "starttls"): "`SMTP_STARTTLS`",
+    (Smtp, "from"): "`ALERT_EMAIL_FROM`",
+    (RotationItem, "handover"): "`MON 09:00`",
+    (RouteItem, "match"): "",
+    (Maintenance, "match"): "",
     (Storage, "disk_reserve"): "the smaller of `1GB` and 5 % of the filesystem",
     (Host, "interval"): "`METRICS_INTERVAL_SECONDS`",
     (Defaults, "interval"): "`HEALTH_CHECK_INTERVAL_SECONDS`",

@@ -51,13 +51,16 @@ def _overruled(
 
 
 def _without_effect(configuration: Configuration, written: frozenset[str], environment: Environment) -> Iterator[str]:
-    wanted = sorted(written & {"ALERT_WEBHOOK_URL", "SMTP_HOST", "ALERT_EMAIL_TO"})
-    if environment.alert_email_enabled:
-        wanted.append("ALERT_EMAIL_ENABLED")
-    if wanted:
-        yield f"{', '.join(wanted)}: alerting is not available in this version yet; nobody is told anything"
-    if configuration.allow_private:
-        yield "allow_private has no effect yet: webhooks are not available in this version"
+    wanted = [name for name in ("ALERT_EMAIL_ENABLED", "ALERT_EMAIL_TO", "ALERT_WEBHOOK_URL") if name in written]
+    if wanted and configuration.receivers:
+        yield f"{', '.join(wanted)}: without effect, for the file names receivers of its own"
+    routed = {one.receiver for one in configuration.routes}
+    routed |= {step.receiver for one in configuration.escalations for step in one.steps}
+    routed |= {person.receiver for one in configuration.duty for person in one.people}
+    routed |= {one.fallback for one in configuration.receivers}
+    lost = [one.name for one in configuration.receivers if configuration.routes and one.name not in routed]
+    if lost:
+        yield f"no route leads to {', '.join(lost)}"
     kind = configuration.storage.kind or environment.opswatch_storage
     if configuration.storage.influxdb is not None and kind != "influxdb":
         yield "storage.influxdb has no effect: the store is the embedded one (storage.kind, OPSWATCH_STORAGE)"

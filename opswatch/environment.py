@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
+from opswatch.configuration_telling import Address, address_of
 from opswatch.configuration_values import BadValue, Listen, ServerUrl, quoted
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "CRITICAL")
@@ -65,6 +66,10 @@ def _webhook(value: Any) -> SecretStr:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", str(value)):
         raise BadValue("the value is not a URL", "write https://host/path")
     return SecretStr(str(value))
+
+
+def _addresses(value: Any) -> tuple[str, ...]:
+    return tuple(address_of(one.strip()) for one in str(value).split(",") if one.strip())
 
 
 def _token(value: Any) -> SecretStr:
@@ -182,9 +187,15 @@ class Environment(BaseModel):
         alias="ALERTING_ENABLED",
         description="`false`: no rule is evaluated; what is known of incidents is shown.",
     )
-    alert_email_enabled: Switch = Field(default=False, alias="ALERT_EMAIL_ENABLED", description=WITHOUT_EFFECT)
+    alert_email_enabled: Switch = Field(
+        default=False,
+        alias="ALERT_EMAIL_ENABLED",
+        description="Whether incidents are told by e-mail, where the file names no `receivers`.",
+    )
     alert_webhook_url: Annotated[SecretStr, BeforeValidator(_webhook)] | None = Field(
-        default=None, alias="ALERT_WEBHOOK_URL", description=WITHOUT_EFFECT
+        default=None,
+        alias="ALERT_WEBHOOK_URL",
+        description="Incidents are posted there as JSON, where the file names no `receivers`.",
     )
     alert_thresholds_config_file: str = Field(
         default="/config/alert_thresholds.json",
@@ -198,13 +209,19 @@ class Environment(BaseModel):
     log_aggregation_protocol: Annotated[str, _word("udp", "tcp", "tls")] = Field(
         default="udp", alias="LOG_AGGREGATION_PROTOCOL", description=WITHOUT_EFFECT
     )
-    smtp_host: str | None = Field(default=None, alias="SMTP_HOST", description=WITHOUT_EFFECT)
-    smtp_port: Port = Field(default=587, alias="SMTP_PORT", description=WITHOUT_EFFECT)
-    smtp_username: str | None = Field(default=None, alias="SMTP_USERNAME", description=WITHOUT_EFFECT)
-    smtp_password: SecretStr | None = Field(default=None, alias="SMTP_PASSWORD", description=WITHOUT_EFFECT)
-    smtp_starttls: Switch = Field(default=True, alias="SMTP_STARTTLS", description=WITHOUT_EFFECT)
-    alert_email_from: str | None = Field(default=None, alias="ALERT_EMAIL_FROM", description=WITHOUT_EFFECT)
-    alert_email_to: str | None = Field(default=None, alias="ALERT_EMAIL_TO", description=WITHOUT_EFFECT)
+    smtp_host: str | None = Field(default=None, alias="SMTP_HOST", description="Server that e-mail is handed to.")
+    smtp_port: Port = Field(default=587, alias="SMTP_PORT", description="Its port.")
+    smtp_username: str | None = Field(default=None, alias="SMTP_USERNAME", description="Whom to log in as there.")
+    smtp_password: SecretStr | None = Field(default=None, alias="SMTP_PASSWORD", description="The password for that.")
+    smtp_starttls: Switch = Field(
+        default=True,
+        alias="SMTP_STARTTLS",
+        description="Whether STARTTLS must come first; else no password goes.",
+    )
+    alert_email_from: Address | None = Field(default=None, alias="ALERT_EMAIL_FROM", description="Sender of the mails.")
+    alert_email_to: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = Field(
+        default=(), alias="ALERT_EMAIL_TO", description="Addresses that incidents are mailed to, with commas between."
+    )
 
 
 VARIABLES = {str(field.alias): field for field in Environment.model_fields.values()}

@@ -29,12 +29,15 @@ from opswatch.configuration_files import (
     read_document_bytes,
     read_secret,
 )
+from opswatch.configuration_receivers import TellingSources, telling_of
 from opswatch.configuration_storage import StorageSources, influx_of, missing_of
 from opswatch.configuration_targets import Surroundings, retention_of, services_of
+from opswatch.configuration_telling_checks import check_telling, missing_mail
 from opswatch.configuration_values import BadValue, near_miss
 from opswatch.configuration_warnings import warnings_of
 from opswatch.data_directory import DataDirectory
 from opswatch.environment import SECRETS, VARIABLES, Environment
+from opswatch.telling_settings import TellingSettings
 from opswatch.yaml_document import decode, parse_document
 from telemetry.errors import ConfigurationError, Fault
 from telemetry.rollup import Retention
@@ -96,6 +99,7 @@ class Settings:
     dashboards_file: Path | None  # None: those that come with OpsWatch
     alerting_enabled: bool  # false: no rule is evaluated, what is known of incidents is shown
     thresholds_file: Path | None  # of rules; None: those that come with OpsWatch
+    telling: TellingSettings  # how people are told
     owner_token_file: Path | None  # exists, when it is named
     server_url: str | None  # what commands ask; None: the server of the data directory
     server_token: SecretStr | None
@@ -238,6 +242,8 @@ def _check_text(
     configuration, refused = validated(document, source)
     faults += refused
     faults += check(document, source, environment.health_check_interval)
+    has_smtp = environment.smtp_host is not None and environment.alert_email_from is not None
+    faults += check_telling(document, source, has_default_smtp=has_smtp)
     files.look_at(document.value)
     faults += files.faults
     faults.sort(key=lambda fault: (fault.line or 0, fault.column or 0))
@@ -262,6 +268,7 @@ def _read_environment(environ: Mapping[str, str]) -> _Reading:
     faults += _missing_files(values)
     environment, refused = _validated_environment(values)
     faults += [fault for fault in refused if fault.field not in {each.field for each in faults}]
+    faults += missing_mail(environment, {fault.field for fault in faults})
     good = frozenset(values) - {fault.field for fault in faults}
     token_file = environ.get("INFLUXDB_V2_TOKEN_FILE")
     return _Reading(
@@ -316,6 +323,7 @@ def _joined(
 ) -> Settings:
     listen = configuration.listen or environment.opswatch_listen
     surroundings = Surroundings(files.place, files.passwords, environment.health_check_interval)
+    sources = TellingSources(files.place, files.passwords, files.texts, configuration.allow_private)
     pages, tls = configuration.dashboards.config_file, configuration.tls
     owner = environment.opswatch_owner_token_file
     return Settings(
@@ -341,6 +349,7 @@ def _joined(
         dashboards_file=None if pages is None else files.place(pages),
         alerting_enabled=environment.alerting_enabled,
         thresholds_file=_thresholds_file(environment),
+        telling=telling_of(configuration, environment, sources),
         owner_token_file=None if owner is None else Path(owner),
         server_url=environment.opswatch_url,
         server_token=environment.opswatch_token,

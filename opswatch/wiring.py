@@ -16,22 +16,19 @@ from alerting.rule_status import ReloadOutcome
 from api.app import build_app
 from api.cached_reader import CachedReader
 from api.doors import ApiSettings, Doors
-from collector.collect import Collector, Setting
-from collector.disk_room import DiskRoom, ReservingWriter, filesystem_of
+from collector.disk_room import DiskRoom, filesystem_of
 from collector.host import HostSampler
-from collector.http_probe import HttpProber
-from collector.intake import Intake, IntakeSettings
-from collector.quarantine import Quarantine
-from collector.replay import Replay, ReplayParts
-from collector.spool import Spool, SpoolLimits
 from opswatch.backup import Backups, Surroundings
 from opswatch.boards import load_boards
 from opswatch.data_directory import DataDirectory, ServerFacts
 from opswatch.jobs import plan
+from opswatch.link_desk import StoredLinkDesk
+from opswatch.link_keys import LinkKeys
 from opswatch.listener import listening
 from opswatch.loop_lag import LoopLag
 from opswatch.migration import bring_forward
 from opswatch.open_alerting import open_alerting
+from opswatch.open_telling import Means, open_telling, senders
 from opswatch.program_log import ProgramLog
 from opswatch.scheduler import Scheduler
 from opswatch.self_watch import SelfWatch, Watched
@@ -40,6 +37,7 @@ from opswatch.state import State
 from opswatch.storage import Place, open_storage
 from opswatch.system_clock import system_clock
 from opswatch.version import VERSION
+from opswatch.write_path import open_write_path
 from telemetry.clock import Clock
 
 DRAIN_WITHIN = timedelta(seconds=30)
@@ -82,27 +80,23 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         state = await stack.enter_async_context(State.opened(directory.state))
         registry = await state.learned_schema.registry()
         room = open_room(directory, settings, clock)
-        storage = await stack.enter_async_context(open_storage(Place(directory, settings, room, clock, host), registry))
-        quarantine = Quarantine(directory.quarantine, clock)
-        spool = await stack.enter_async_context(
-            Spool.opened(directory.spool, storage.writer, quarantine, SpoolLimits(), clock, lane_of=storage.lane_of)
-        )
-        reserving = ReservingWriter(spool, room, registry)
-        prober = await stack.enter_async_context(HttpProber.opened(clock))
-        collector = Collector(settings.services, prober, reserving, registry, Setting(clock, host))
-        await collector.restore(storage.reader)
-        pushed = IntakeSettings(settings.retention.raw, storage.tag_sets)
-        intake = Intake(reserving, registry, state.learned_schema, quarantine, clock, pushed)
+        place = Place(directory, settings, room, clock, host)
+        storage = await stack.enter_async_context(open_storage(place, registry))
+        intake = await stack.enter_async_context(open_write_path(place, storage, registry, state.learned_schema))
+        spool, collector = intake.spool, intake.collector
         scheduler = Scheduler(clock)
         lag = LoopLag()
         alerting = await open_alerting(settings, state, (storage.reader, spool), registry, clock)
+        links = StoredLinkDesk(LinkKeys(directory), state, settings.telling.public_url, clock, alerting.refresh)
+        means = Means(senders(clock, stack), links.link, None, host)
+        telling = await stack.enter_async_context(open_telling(settings.telling, state, alerting, means, clock))
         parts = Watched(storage, spool, room, collector, scheduler, lag, log, alerting)
         watch = SelfWatch(parts, registry, clock, host)
         doors = Doors(
             reader=CachedReader(storage.reader, clock.monotonic),
             exporter=storage.exporter,
-            intake=intake,
-            quarantine=Replay(quarantine, directory.root, ReplayParts(intake, registry, storage.writer, room)),
+            intake=intake.pushed,
+            quarantine=intake.replay,
             disk_room=room,
             backups=Backups(directory, storage.copied, room, Surroundings(host, settings.config_file, clock)),
             services=collector,
@@ -110,6 +104,14 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
             incidents=alerting,
             evaluations=alerting,
             rules=alerting,
+            explainer=state.explanations,
+            receivers=telling,
+            links=links,
+            silences=state.silences,
+            maintenance=state.maintenance,
+            duty=state.duty,
+            windows=lambda: settings.telling.windows,
+            rotations=lambda: settings.telling.rotations,
             registry=registry,
             tokens=state.tokens,
             sessions=state.sessions,
@@ -136,6 +138,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         storage.plan_jobs(scheduler)
         if settings.alerting_enabled:
             alerting.plan_jobs(scheduler)
+            telling.plan_jobs(scheduler)
         await stack.enter_async_context(lag.watched())
         await stack.enter_async_context(scheduler.running())
         yield RunningApp(url, await owner_link(state, settings, url, clock), token, alerting.reload)

@@ -11,6 +11,7 @@
     ├── Forbidden                 somebody, but without the role
     ├── NotFound                  no such service, measurement, page
     ├── Conflict                  it exists already, or changed meanwhile
+    ├── Gone                      it was good once, and is not any more: a link that was used, or has expired
     ├── TooManyRequests           slow down; `retry_after` says for how long
     ├── PointRejected             one point that the schema registry cannot take; its neighbours go on
     ├── QueryTimedOut             the deadline of a query passed; the engine was told to stop
@@ -111,6 +112,10 @@ class NotFound(OpsWatchError):
 
 class Conflict(OpsWatchError):
     code = "conflict"
+
+
+class Gone(OpsWatchError):
+    code = "gone"
 
 
 class TooManyRequests(OpsWatchError):

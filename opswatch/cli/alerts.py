@@ -19,26 +19,52 @@ COMMENT = typer.Option("", "--comment", "-m", help="Why; it stands in the incide
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(alerts)
+    group = typer.Typer(
+        name="alerts", help=(alerts.__doc__ or "").strip(), invoke_without_command=True, rich_markup_mode=None
+    )
+    group.callback()(alerts)
+    group.command()(explain)
+    app.add_typer(group)
     app.command()(ack)
     app.command()(snooze)
     app.command()(note)
     app.command()(evaluate)
 
 
-def alerts(as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+def alerts(context: typer.Context, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
     """List what fires, is pending, or is unknown, the worst first. Exit code 0, whatever fires.
 
     Asks the server that OPSWATCH_URL names, else the one that runs on this data directory, else opens the store.
+    `opswatch alerts explain 42` says who was told of an incident, and why, or why nobody was.
 
     Example: opswatch alerts
     """
+    if context.invoked_subcommand is not None:
+        return
     from opswatch.alert_client import alerts_now
     from opswatch.alert_text import alert_lines
     from opswatch.settings import current_settings
 
     answer = asyncio.run(alerts_now(current_settings(config)))
     typer.echo(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else "\n".join(alert_lines(answer)))
+
+
+def explain(
+    incident: int = typer.Argument(help="The incident's number."),
+    at: str = typer.Option("", "--at", help="As of this moment: RFC 3339, or -2h; now when not given."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Say who had been told of an incident, by what, with which answer, and why others, or nobody, had.
+
+    Example: opswatch alerts explain 42 --at 2026-11-27T03:10:00Z
+    """
+    from opswatch.alert_client import explained
+    from opswatch.settings import current_settings
+    from opswatch.telling_text import explanation_lines
+
+    answer = asyncio.run(explained(current_settings(config), incident, at))
+    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False) if as_json else "\n".join(explanation_lines(answer)))
 
 
 def ack(

@@ -21,6 +21,7 @@ from opswatch.cli import (
     reports,
     rules,
     running,
+    telling,
     tokens,
 )
 from opswatch.log_record import inert
@@ -59,6 +60,7 @@ for module in (
     running,
     configure,
     alerts,
+    telling,
     rules,
     exports,
     imports,

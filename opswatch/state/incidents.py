@@ -82,24 +82,26 @@ class StoredIncidents:
 
     async def act(self, number: int, action: PersonAction, now: datetime) -> Incident:
         """Do it, and keep who did it. Raises NotFound, Conflict, InvalidRequest, StoreUnavailable."""
-        _check(action, now)
-
-        def work(connection: Connection) -> Incident:
-            found = _incident(connection, number)
-            if found.resolved is not None and action.action is not Action.NOTE:
-                over = f"{found.resolved:%Y-%m-%d %H:%M} UTC"
-                raise Conflict(f"incident {number} is over since {over}; a note is all that it takes", value=number)
-            values = _changed(found, action, now)
-            if values:
-                connection.execute(update(incident).where(incident.c.id == number).values(**values))
-            note_audit(connection, now, action.author, action.action.value, _words(action), number)
-            return _incident(connection, number)
-
-        return await self._database.run(work)
+        check_action(action, now)
+        return await self._database.run(lambda connection: act_on(connection, number, action, now))
 
     async def record(self, author: str, action: str, words: str, now: datetime) -> None:
         """Keep what somebody did with something else than an incident. Raises StoreUnavailable."""
         await self._database.run(lambda connection: note_audit(connection, now, author, action, words, None))
+
+
+def act_on(connection: Connection, number: int, action: PersonAction, now: datetime) -> Incident:
+    """Do it, within somebody's transaction. Raises NotFound, Conflict."""
+    found = find_incident(connection, number)
+    if found.resolved is not None and action.action is not Action.NOTE:
+        over = f"{found.resolved:%Y-%m-%d %H:%M} UTC"
+        raise Conflict(f"incident {number} is over since {over}; a note is all that it takes", value=number)
+    risen = connection.execute(select(incident.c.risen).where(incident.c.id == number)).scalar_one()
+    values = _changed(found, action, now, risen)
+    if values:
+        connection.execute(update(incident).where(incident.c.id == number).values(**values))
+    note_audit(connection, now, action.author, action.action.value, _words(action), number)
+    return find_incident(connection, number)
 
 
 def note_audit(connection: Connection, now: datetime, author: str, action: str, words: str, number: int | None) -> None:
@@ -126,7 +128,8 @@ def _conditions(query: IncidentQuery) -> list[ColumnElement[bool]]:
     return found
 
 
-def _incident(connection: Connection, number: int) -> Incident:
+def find_incident(connection: Connection, number: int) -> Incident:
+    """One, within somebody's transaction. Raises NotFound."""
     row = None
     if 0 < number < 2**63:
         row = connection.execute(select(incident).where(incident.c.id == number)).mappings().first()
@@ -136,7 +139,7 @@ def _incident(connection: Connection, number: int) -> Incident:
 
 
 def _shown(connection: Connection, number: int) -> tuple[Incident, tuple[TimelineEntry, ...]]:
-    found = _incident(connection, number)
+    found = find_incident(connection, number)
     entries: list[tuple[int, int, TimelineEntry]] = []
 
     def add(instant: int, order: int, **facts: Any) -> None:
@@ -172,7 +175,8 @@ def _shown(connection: Connection, number: int) -> tuple[Incident, tuple[Timelin
     return found, tuple(entry for _, _, entry in entries)
 
 
-def _check(action: PersonAction, now: datetime) -> None:
+def check_action(action: PersonAction, now: datetime) -> None:
+    """Raises InvalidRequest."""
     if len(action.comment) > MAX_COMMENT:
         words = f"a comment has at most {MAX_COMMENT:,} characters; this one has {len(action.comment):,}"
         raise InvalidRequest(words, field="comment")
@@ -188,13 +192,14 @@ def _check(action: PersonAction, now: datetime) -> None:
         raise InvalidRequest(f"a name has at most {_MAX_NAME} printable characters", field="assignee")
 
 
-def _changed(found: Incident, action: PersonAction, now: datetime) -> dict[str, object]:
+def _changed(found: Incident, action: PersonAction, now: datetime, risen: int) -> dict[str, object]:
+    """What becomes of the row; an acknowledgement is of an incident as bad as it is, so a rise needs another."""
     match action.action:
-        case Action.ACKNOWLEDGE if found.acknowledged is None:
-            return {"acknowledged": from_datetime(now), "acknowledged_by": action.author}
+        case Action.ACKNOWLEDGE if found.acknowledged is None or from_datetime(found.acknowledged) < risen:
+            return {"acknowledged": from_datetime(now), "acknowledged_by": action.author, "due": from_datetime(now)}
         case Action.SNOOZE:
             assert action.until is not None
-            return {"snoozed_until": from_datetime(action.until)}
+            return {"snoozed_until": from_datetime(action.until), "due": from_datetime(now)}
         case Action.ASSIGN:
             return {"assigned_to": action.assignee}
     return {}

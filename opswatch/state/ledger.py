@@ -69,13 +69,13 @@ def _keep(connection: Connection, changes: Sequence[AlertChange], recorded: int)
     """Each step for all changes at once: ten thousand alerts may fire in one evaluation."""
     keys = [change.alert.key for change in changes]
     numbers = {key: change.alert.incident for key, change in zip(keys, changes, strict=True)}
-    numbers |= _open(connection, dict(zip(keys, changes, strict=True)))
+    numbers |= _open(connection, dict(zip(keys, changes, strict=True)), recorded)
     made = [(key, change) for key, change in zip(keys, changes, strict=True) if change.transition is not None]
     standing = _incidents(connection, [number for key, _ in made if (number := numbers[key]) is not None])
     for key, change in made:
         row = standing.get(numbers[key])
         if row is not None and change.transition is not None and change.transition.kind is not Kind.OPENED:
-            _update(connection, change, row)
+            _update(connection, change, row, recorded)
     if made:
         wish = insert(transition).returning(transition.c.id, sort_by_parameter_order=True)
         rows = [transition_row(change, numbers[key], recorded) for key, change in made]
@@ -93,10 +93,10 @@ def _keep(connection: Connection, changes: Sequence[AlertChange], recorded: int)
     return found
 
 
-def _open(connection: Connection, changes: Mapping[str, AlertChange]) -> dict[str, int]:
+def _open(connection: Connection, changes: Mapping[str, AlertChange], recorded: int) -> dict[str, int]:
     """Make the incidents that begin; their numbers by the keys of their alerts."""
     opened = {
-        key: opened_row(change)
+        key: opened_row(change, recorded)
         for key, change in changes.items()
         if change.transition is not None and change.transition.kind is Kind.OPENED
     }
@@ -111,16 +111,16 @@ def _incidents(connection: Connection, numbers: Sequence[int]) -> dict[int | Non
     return {row.id: row for row in connection.execute(wanted)} if numbers else {}
 
 
-def _update(connection: Connection, change: AlertChange, row: _Row) -> None:
+def _update(connection: Connection, change: AlertChange, row: _Row, recorded: int) -> None:
     now, made = change.alert, change.transition
     assert made is not None
-    values: dict[str, object] = {"status": now.status.value, "flapping": now.flapping}
+    values: dict[str, object] = {"status": now.status.value, "flapping": now.flapping, "due": recorded}
     if made.value is not None:
         values["value"] = made.value
     if now.severity is not None:
         values |= {"severity": int(now.severity), "worst": max(row.worst, int(now.severity))}
     if made.kind is Kind.RAISED:
-        values |= {"summary": change.facts.summary, "rule_version": change.rule_version}
+        values |= {"summary": change.facts.summary, "rule_version": change.rule_version, "risen": recorded}
     if made.kind is Kind.RESOLVED:
         values |= {"resolved": made.time, "resolution": change.resolution or "its values are clear", "flapping": False}
     connection.execute(update(incident).where(incident.c.id == row.id).values(**values))
@@ -130,7 +130,7 @@ def _decide(
     connection: Connection, made: Sequence[tuple[AlertChange, _Row | None]], written: Sequence[int], recorded: int
 ) -> None:
     """The decisions on transitions, and the notifications that follow from them."""
-    decisions, notifications, told = [], [], []
+    decisions, notifications = [], []
     for (change, row), number in zip(made, written, strict=True):
         if row is None or change.transition is None:
             continue
@@ -143,12 +143,10 @@ def _decide(
         decisions.append(about | {"time": recorded, "tell": found.tell, "cause": found.cause.value, "words": words})
         if found.tell:
             notifications.append(about | {"created": recorded, "state": "waiting"})
-            told.append(row.id)
     if decisions:
         connection.execute(insert(decision), decisions)
-    if told:
+    if notifications:
         connection.execute(insert(notification), notifications)
-        connection.execute(update(incident).where(incident.c.id.in_(told)).values(told=True))
 
 
 def _until(words: str, instant: int) -> str:

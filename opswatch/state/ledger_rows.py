@@ -64,7 +64,7 @@ def tags_of(rows: list[list[str]]) -> Tags:
     return tuple((name, value) for name, value in rows)
 
 
-def opened_row(change: AlertChange) -> dict[str, Any]:
+def opened_row(change: AlertChange, recorded: int) -> dict[str, Any]:
     """A new incident as the table holds it, without its number."""
     alert, facts, transition = change.alert, change.facts, change.transition
     assert transition is not None
@@ -91,6 +91,9 @@ def opened_row(change: AlertChange) -> dict[str, Any]:
         "acknowledged_by": "",
         "snoozed_until": None,
         "assigned_to": "",
+        "due": recorded,
+        "risen": recorded,
+        "held": "",
     }
 
 

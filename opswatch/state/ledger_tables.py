@@ -1,4 +1,4 @@
-"""The tables of the alert ledger as the code uses them; migration 0003 makes them. Pure.
+"""The tables of the alert ledger as the code uses them; migrations 0003 and 0004 make them. Pure.
 
 Instants are nanoseconds since 1970 UTC; `time` is when it happened by the evaluated windows, `recorded` by the wall.
 Numbers of incidents are never used again (SQLite's AUTOINCREMENT).
@@ -45,6 +45,9 @@ incident = Table(
     Column("acknowledged_by", String, nullable=False),
     Column("snoozed_until", BigInteger),
     Column("assigned_to", String, nullable=False),
+    Column("due", BigInteger),  # when it is to be looked at for telling; None: when something changes
+    Column("risen", BigInteger, nullable=False),  # when it last became worse, by the wall clock
+    Column("held", String, nullable=False),  # what held its telling back at the last look
     sqlite_autoincrement=True,
 )
 

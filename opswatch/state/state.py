@@ -8,11 +8,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from opswatch.state.database import Database
+from opswatch.state.deliveries import StoredOutbox
+from opswatch.state.duty import StoredDuty
+from opswatch.state.explanations import StoredExplanations
 from opswatch.state.incidents import StoredIncidents
 from opswatch.state.learned_schema import StoredSchema
 from opswatch.state.ledger import StoredLedger
+from opswatch.state.maintenance import StoredMaintenance
 from opswatch.state.sessions import StoredOwnership, StoredSessions
+from opswatch.state.silences import StoredSilences
+from opswatch.state.telling import StoredTelling
 from opswatch.state.tokens import StoredTokens
+from opswatch.state.used_links import StoredLinks
 
 
 class State:
@@ -25,6 +32,13 @@ class State:
         self.learned_schema = StoredSchema(database)
         self.ledger = StoredLedger(database)
         self.incidents = StoredIncidents(database)
+        self.telling = StoredTelling(database)
+        self.outbox = StoredOutbox(database)
+        self.links = StoredLinks(database)
+        self.explanations = StoredExplanations(database)
+        self.silences = StoredSilences(database)
+        self.maintenance = StoredMaintenance(database)
+        self.duty = StoredDuty(database)
 
     @classmethod
     @asynccontextmanager

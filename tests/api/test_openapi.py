@@ -57,6 +57,9 @@ ANSWERS = {
     "/api/v1/alerts": "/api/v1/alerts",
     "/api/v1/incidents": "/api/v1/incidents",
     "/api/v1/rules": "/api/v1/rules",
+    "/api/v1/silences": "/api/v1/silences",
+    "/api/v1/maintenance": "/api/v1/maintenance",
+    "/api/v1/duty": "/api/v1/duty",
 }
 
 

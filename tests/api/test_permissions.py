@@ -67,6 +67,23 @@ TABLE = {
     "POST /api/v1/incidents/{id}/assign": for_operators(404),
     "POST /api/v1/incidents/{id}/close": for_operators(404),
     "GET /api/v1/incidents/{id}/evaluations": for_viewers(404),
+    "GET /api/v1/incidents/{id}/explain": for_viewers(404),
+    "GET /api/v1/deliveries": for_viewers(),
+    "GET /silences": for_viewers(),
+    "POST /silences": for_operators(400),
+    "POST /silences/{id}/end": for_operators(404),
+    "GET /maintenance": for_viewers(),
+    "POST /maintenance": for_operators(400),
+    "POST /maintenance/{id}/end": for_operators(404),
+    "GET /duty": for_viewers(),
+    "POST /duty": for_operators(400),
+    "POST /duty/{id}/end": for_operators(404),
+    "GET /messages": for_viewers(),
+    "POST /messages/test": for_operators(404),
+    "GET /act/{token}": public(403),
+    "POST /act/{token}": public(403),
+    "GET /api/v1/receivers": for_viewers(),
+    "POST /api/v1/receivers/{name}/test": for_operators(404),
     "GET /alerts": for_viewers(),
     "GET /incidents/{id}": for_viewers(404),
     "POST /incidents/{id}/ack": for_operators(404),
@@ -74,6 +91,20 @@ TABLE = {
     "POST /incidents/{id}/note": for_operators(404),
     "POST /incidents/{id}/assign": for_operators(404),
     "POST /incidents/{id}/close": for_operators(404),
+    "GET /api/v1/silences": for_viewers(),
+    "POST /api/v1/silences": for_operators(400),
+    "POST /api/v1/silences/preview": for_operators(400),
+    "GET /api/v1/silences/{id}": for_viewers(404),
+    "PUT /api/v1/silences/{id}": for_operators(404),
+    "DELETE /api/v1/silences/{id}": for_operators(404),
+    "GET /api/v1/maintenance": for_viewers(),
+    "POST /api/v1/maintenance": for_operators(400),
+    "GET /api/v1/maintenance/{id}": for_viewers(404),
+    "PUT /api/v1/maintenance/{id}": for_operators(404),
+    "DELETE /api/v1/maintenance/{id}": for_operators(404),
+    "GET /api/v1/duty": for_viewers(),
+    "POST /api/v1/duty/overrides": for_operators(400),
+    "DELETE /api/v1/duty/overrides/{id}": for_operators(404),
     "GET /api/v1/rules": for_viewers(),
     "POST /api/v1/rules/reload": for_admins(),
     "GET /ping": for_viewers(204),
@@ -110,7 +141,12 @@ async def statuses(world: World, method: str, path: str) -> Expected:
 
 
 def filled(path: str) -> str:
-    return path.replace("{name}", "nobody").replace("{id}", "20261124-000000000000").replace("{path}", "nothing.js")
+    return (
+        path.replace("{name}", "nobody")
+        .replace("{token}", "v1.x.y.z")
+        .replace("{id}", "20261124-000000000000")
+        .replace("{path}", "nothing.js")
+    )
 
 
 async def test_every_route_is_in_the_table(world: World) -> None:

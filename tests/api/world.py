@@ -2,18 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import aiohttp
 from aiohttp import web
+from pydantic import SecretStr
 
+from alerting.duty import Person, Rotation
 from alerting.evaluate import Evaluator
 from alerting.evaluate import Surroundings as Around
+from alerting.label_match import LabelMatch
+from alerting.outbox import Answer, Notice
+from alerting.outbox import Outcome as Sent
+from alerting.receivers import HOUR, EmailTarget, Receiver, ReceiverKind, SmtpServer, WebhookTarget
+from alerting.routes import Route
 from alerting.summaries import Summaries
+from alerting.windows import Cron, Window
 from api.access import Role
 from api.app import build_app
 from api.doors import ApiSettings, Doors, OwnHealth
@@ -32,9 +41,14 @@ from opswatch.alert_surroundings import WatchedServices
 from opswatch.alerting import Alerting, Parts
 from opswatch.backup import Backups, Surroundings
 from opswatch.data_directory import VERSION, DataDirectory
+from opswatch.link_desk import StoredLinkDesk
+from opswatch.link_keys import LinkKeys
 from opswatch.listener import listening
+from opswatch.open_telling import Means, open_telling
 from opswatch.rules_file import load_rules
 from opswatch.state import State
+from opswatch.telling import Telling
+from opswatch.telling_settings import TellingSettings
 from telemetry.clock import Clock
 from telemetry.health import Outcome, ProbeStatus, ServiceStatus
 from telemetry.health import State as ProbeState
@@ -148,6 +162,7 @@ class World:
     tokens: dict[str, str] = field(default_factory=dict)
     disk: Disk = field(default_factory=Disk)
     alerting: Alerting | None = None
+    telling: Telling | None = None
 
     @property
     def port(self) -> int:
@@ -201,6 +216,29 @@ rules:
   - {name: service_health, query: {measurement: probe, field: state, fn: last, group_by: [service, probe]},
      critical: {at_most: 0}, summary: "{{ tags.service }} is down"}
 """
+
+
+class Taken:
+    """A way of telling that always works."""
+
+    async def send(self, receiver: Receiver, notice: Notice, recipients: Sequence[str]) -> Sequence[Answer]:
+        return [Answer(Sent.DELIVERED, "200", "thanks", 1.0, one) for one in recipients]
+
+
+HOOK = Receiver("hook", WebhookTarget(SecretStr("http://127.0.0.1:9/secret-path")))
+MAIL = Receiver("ops-mail", EmailTarget(("ops@example.com",), SmtpServer("127.0.0.1", sender="ops@example.com")))
+ROTATION = Rotation(
+    "on-duty",
+    ZoneInfo("Europe/Berlin"),
+    0,
+    time(9),
+    date(2026, 1, 5),
+    (Person("anna", "hook"), Person("ben", "ops-mail")),
+)
+SUNDAY = Window("sunday", LabelMatch.of({"service": "checkout"}), HOUR, ZoneInfo("UTC"), Cron("0 3 * * SUN"))
+TELLING = TellingSettings(
+    (HOOK, MAIL), (Route("to hook", LabelMatch(), "hook"),), rotations=(ROTATION,), windows=(SUNDAY,)
+)
 
 
 async def alerting_of(
@@ -257,6 +295,7 @@ async def running(
         State.opened(folder / "state.sqlite") as state,
         Spool.opened(folder / "spool.sqlite", store, quarantine, SpoolLimits(), clock.clock) as spool,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        AsyncExitStack() as stack,
     ):
         copied = store if isinstance(store, EmbeddedStore) else None
         disk = Disk()
@@ -265,6 +304,10 @@ async def running(
         intake = Intake(spool, registry, state.learned_schema, quarantine, clock.clock, pushed)
         tokens = {name: await state.tokens.create(name, role, NOW) for name, role in ROLES.items()}
         alerting = await alerting_of(folder, state, (store, spool), registry, clock.clock)
+        keys = LinkKeys(DataDirectory(folder))
+        links = StoredLinkDesk(keys, state, "http://ops.example", clock.clock, alerting.refresh)
+        means = Means(dict.fromkeys(ReceiverKind, Taken()), links.link, None, "h1")
+        telling = await stack.enter_async_context(open_telling(TELLING, state, alerting, means, clock.clock))
         doors = Doors(
             reader=reader or store,
             exporter=exporter if reader is None else None,
@@ -277,6 +320,14 @@ async def running(
             incidents=alerting,
             evaluations=alerting,
             rules=alerting,
+            explainer=state.explanations,
+            receivers=telling,
+            windows=lambda: TELLING.windows,
+            rotations=lambda: TELLING.rotations,
+            links=links,
+            silences=state.silences,
+            maintenance=state.maintenance,
+            duty=state.duty,
             registry=registry,
             tokens=state.tokens,
             sessions=state.sessions,
@@ -290,4 +341,6 @@ async def running(
         )
         app = build_app(change(doors))
         async with listening(app, "127.0.0.1", 0, None) as url:
-            yield World(url, app, session, store, spool, folder, state, clock, catalog, own, tokens, disk, alerting)
+            yield World(
+                url, app, session, store, spool, folder, state, clock, catalog, own, tokens, disk, alerting, telling
+            )

@@ -161,7 +161,7 @@ MISTAKES = {
     " not exist (a relative name is looked up beside the configuration file)",
     "storage: {influxdb: {bucket_prefix: _raw}}": "opswatch.yaml:1:37: storage.influxdb.bucket_prefix: '_raw' cannot"
     " begin the name of a bucket (write letters and digits, as opswatch)",
-    "smtp: {host: x}": "opswatch.yaml:1:1: smtp: `smtp` is not available in this version yet (remove it)",
+    "logs: {files: []}": "opswatch.yaml:1:1: logs: `logs` is not available in this version yet (remove it)",
     "host: {enabled: no}": "opswatch.yaml:1:17: host.enabled: 'no' stands where true or false is expected"
     " (write true or false, without quotes)",
     "host: {interval: 10}": "opswatch.yaml:1:18: host.interval: 10 is not a duration: it has no unit"
@@ -332,14 +332,13 @@ def test_a_long_chain_of_dependencies_is_no_ring_and_quick(tmp_path: Path) -> No
 def test_warnings_name_what_has_no_effect(tmp_path: Path) -> None:
     """What is not wrong and yet not what was meant is told."""
     text = (
-        "allow_private: [10.0.0.0/8]\nstorage: {retention: {raw: 2h}}\n"
+        "storage: {retention: {raw: 2h}}\n"
         "services: [{name: a, probes: [{url: 'http://a', timeout: 1s, expect: {latency: 2s}}]}]"
     )
 
     assert load(tmp_path, text).warnings == (
-        "allow_private has no effect yet: webhooks are not available in this version",
         "storage.retention.raw: 2h is less than 3h: samples that come late do not get into the rolled-up levels",
-        "a/http in line 3: latency 2s is never reached, the timeout is 1s",
+        "a/http in line 2: latency 2s is never reached, the timeout is 1s",
     )
 
 

@@ -273,13 +273,6 @@ def test_an_unknown_variable_of_ours_is_a_warning_with_its_near_miss() -> None:
     )
 
 
-def test_wishes_for_alerts_are_not_swallowed() -> None:
-    """Who sets a webhook is told that nobody will be told."""
-    assert load_settings({"ALERT_WEBHOOK_URL": "https://hooks.example/hunter2"}).warnings == (
-        "ALERT_WEBHOOK_URL: alerting is not available in this version yet; nobody is told anything",
-    )
-
-
 def test_the_file_is_the_one_named_else_the_usual_one(tmp_path: Path) -> None:
     """--config, then OPSWATCH_CONFIG, then ./opswatch.yaml, then none."""
     for name in ("opswatch.yaml", "env.yaml", "line.yaml"):

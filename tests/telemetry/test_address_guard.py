@@ -2,7 +2,7 @@
 
 import pytest
 
-from collector.address_guard import is_forbidden, is_named_literally
+from telemetry.address_guard import is_forbidden, is_named_literally
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Where a probe must not be led: link-local addresses and the metadata services of clouds. Pure."""
+"""Where a request must not be led: link-local addresses, the metadata services of clouds, private networks. Pure."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _FORBIDDEN = tuple(
     ip_network(network)
@@ -22,6 +23,20 @@ def is_forbidden(address: str) -> bool:
     """Whether an address, once its wrappings are taken off, is one that only a literal in the configuration reaches."""
     parsed = _unwrapped(address)
     return any(parsed.version == network.version and parsed in network for network in _FORBIDDEN)
+
+
+def is_nobody(address: str) -> bool:
+    """Whether an address is no single machine's: unspecified, multicast, reserved."""
+    parsed = _unwrapped(address)
+    return parsed.is_unspecified or parsed.is_multicast or parsed.is_reserved
+
+
+def is_private(address: str, allowed: Sequence[IPv4Network | IPv6Network] = ()) -> bool:
+    """Whether an address is this machine's or of a network that is not public, and of none that is allowed."""
+    parsed = _unwrapped(address)
+    if any(parsed.version == network.version and parsed in network for network in allowed):
+        return False
+    return not parsed.is_global
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,141 @@
+"""Why somebody was, or nobody was, told of an incident, for any minute of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from alerting.ledger import Incident
+from alerting.outbox import DeliveryState, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonLine:
+    """What one look at an incident decided: `receiver` is empty where it holds for everybody."""
+
+    time: datetime
+    receiver: str
+    why: str
+    tell: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLine:
+    """One try for one recipient, and what was answered."""
+
+    time: datetime
+    number: int
+    recipient: str
+    outcome: Outcome
+    code: str
+    text: str
+    took_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLine:
+    """A message: `occasions` are what it tells of the incident that was asked for; `due` the next try, while it waits.
+
+    `incidents`: of how many it tells.
+    """
+
+    identifier: str
+    kind: str
+    receiver: str
+    route: str
+    state: DeliveryState
+    created: datetime
+    finished: datetime | None
+    due: datetime | None
+    deadline: datetime
+    attempts: int
+    note: str
+    incidents: tuple[int, ...]
+    count: int
+    occasions: tuple[str, ...] = ()
+    tries: tuple[AttemptLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`words`: sentences about that minute; the lines are all that was decided and sent up to it."""
+
+    incident: Incident
+    at: datetime
+    words: tuple[str, ...]
+    reasons: tuple[ReasonLine, ...]
+    deliveries: tuple[DeliveryLine, ...]
+
+
+class Explainer(Protocol):
+    """Answers why. Both raise StoreUnavailable."""
+
+    async def explain(self, number: int, at: datetime) -> Explanation:
+        """As of a moment. Raises NotFound."""
+        ...
+
+    async def deliveries(self, limit: int, receiver: str, state: str, before: int | None) -> Sequence[DeliveryLine]:
+        """The newest messages first, of a receiver, in a state, where they are given. Raises InvalidRequest."""
+        ...
+
+
+def sentences(
+    incident: Incident, reasons: Sequence[ReasonLine], deliveries: Sequence[DeliveryLine], at: datetime
+) -> tuple[str, ...]:
+    """Who had been told at that moment, and what held back the others; lines as they were, none later than `at`."""
+    if at < incident.opened:
+        return (f"Nobody was told: incident {incident.id} began at {_clock(incident.opened)}.",)
+    found = [*_told(deliveries, at), *_held(reasons, deliveries)]
+    return tuple(found) or ("Nobody was told yet: it had not been looked at.",)
+
+
+def _told(deliveries: Sequence[DeliveryLine], at: datetime) -> Iterator[str]:
+    newest: dict[str, DeliveryLine] = {}
+    for one in deliveries:
+        if one.state is not DeliveryState.COMBINED:
+            newest[one.receiver] = one
+    for name, one in sorted(newest.items()):
+        tries = [line for line in one.tries if line.time <= at]
+        what = " and ".join(dict.fromkeys(one.occasions))
+        last = f" ({_answer(tries[-1])})" if tries else ""
+        if any(line.outcome is Outcome.DELIVERED for line in tries):
+            refused = [line.recipient for line in tries if line.outcome is Outcome.REFUSED and line.recipient]
+            rest = f", but not {', '.join(dict.fromkeys(refused))}" if refused else ""
+            yield f"{name} was told “{what}” at {_clock(tries[-1].time)}{last}{rest}."
+        elif one.state is DeliveryState.DEAD and (one.finished is None or one.finished <= at):
+            yield f"{name} was not told “{what}”: a dead letter since {_clock(one.finished or at)}{last or one.note}."
+        elif tries:
+            yield f"{name} had not been told “{what}” yet: {len(tries)} tries since {_clock(one.created)}{last}."
+        else:
+            yield f"{name} was about to be told “{what}”: in the outbox since {_clock(one.created)}."
+
+
+def _held(reasons: Sequence[ReasonLine], deliveries: Sequence[DeliveryLine]) -> Iterator[str]:
+    """What held back: of everybody the last word, and of each receiver."""
+    last: dict[str, ReasonLine] = {}
+    for line in reasons:
+        last[line.receiver] = line
+        if line.tell:
+            last.pop("", None)
+    sent = {one.receiver for one in deliveries}
+    for name, line in sorted(last.items()):
+        if line.tell:
+            if name not in sent:
+                yield f"{name} was to be told, with others of its group, since {_clock(line.time)}: {line.words}."
+        elif name:
+            yield f"{name} was told nothing new since {_clock(line.time)}: {line.words}."
+        else:
+            nobody = "Nobody was told" if not sent else "Nobody was told anything new"
+            yield f"{nobody} since {_clock(line.time)}: {line.words}."
+
+
+def _answer(line: AttemptLine) -> str:
+    text = " ".join(line.text.split())[:80]
+    return f"{line.code} {text}".strip()
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

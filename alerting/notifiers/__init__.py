@@ -1,0 +1,1 @@
+"""The ways of telling somebody: e-mail, webhooks, chats and pagers. Shell."""

@@ -1,0 +1,57 @@
+"""Join telling people to the ledger, the senders and the settings. Shell."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from alerting.delivery import Post
+from alerting.notifiers.chat import ChatSender
+from alerting.notifiers.email import EmailSender
+from alerting.notifiers.webhook import WebhookSender
+from alerting.outbox import Sender, TrendPicture
+from alerting.receivers import ReceiverKind
+from opswatch.alerting import Alerting
+from opswatch.notices import Link, NoticeWriter
+from opswatch.state import State
+from opswatch.telling import Telling, TellingParts
+from opswatch.telling_settings import TellingSettings
+from telemetry.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """By which ways people are told, and what messages hold beside words."""
+
+    senders: Mapping[ReceiverKind, Sender]
+    link: Link | None
+    picture: TrendPicture | None
+    host: str
+
+
+@asynccontextmanager
+async def open_telling(
+    settings: TellingSettings, state: State, alerting: Alerting, means: Means, clock: Clock
+) -> AsyncIterator[Telling]:
+    """Telling, as long as the block runs; then nothing is sent any more. Raises StoreUnavailable."""
+    writer = NoticeWriter(means.host, settings.public_url, alerting.unit, means.link, means.picture)
+    post = Post(state.outbox, means.senders, writer, clock, random.random)
+    telling = Telling(TellingParts(settings, state, post, alerting.suppressed, clock))
+    await telling.start()
+    try:
+        yield telling
+    finally:
+        await telling.close()
+
+
+def senders(clock: Clock, stack: AsyncExitStack) -> Mapping[ReceiverKind, Sender]:
+    """Every way of telling people, until the stack is left."""
+    chat = ChatSender()
+    stack.callback(chat.close)
+    return {
+        ReceiverKind.EMAIL: EmailSender(clock),
+        ReceiverKind.WEBHOOK: WebhookSender(clock),
+        ReceiverKind.APPRISE: chat,
+    }
