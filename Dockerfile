@@ -40,6 +40,7 @@ COPY --from=build /opt/opswatch /opt/opswatch
 ENV PATH=/opt/opswatch/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    MPLCONFIGDIR=/tmp/matplotlib \
     OPSWATCH_DATA_DIR=/var/lib/opswatch \
     OPSWATCH_LISTEN=0.0.0.0:8321
 USER 10001

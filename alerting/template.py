@@ -9,7 +9,7 @@ its field), `duration` (seconds in words), `round`, `upper`, `lower`, `default`,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeGuard
@@ -31,7 +31,7 @@ _ALLOWED = (
     nodes.Sub, nodes.Div, nodes.Neg, nodes.Pos, nodes.Concat,
 )  # fmt: skip
 # Whatever a template may trip over at the moment. SyntaxError is Python's, of the code that Jinja2 makes.
-_FAILURES = (
+FAILURES = (
     *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
     *(RecursionError, MemoryError, SyntaxError, NameError),
 )
@@ -104,7 +104,7 @@ def _failure(template: str) -> str | None:
     sample = SummaryContext("rule", "warning", 1.5, "percent", "reason", {}, {})
     try:
         _rendered(template, sample, "text")
-    except _FAILURES as error:
+    except FAILURES as error:
         return f"the template fails: {error}"
     return None
 
@@ -121,7 +121,7 @@ def render(template: str, context: SummaryContext) -> str:
     """The text of a template on one line; one that fails is replaced by words that say so."""
     try:
         text = _rendered(template, context)
-    except _FAILURES as error:
+    except FAILURES as error:
         text = f"{context.rule}: its summary failed ({type(error).__name__})"
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= MAX_RESULT else text[: MAX_RESULT - 1] + "…"
@@ -253,21 +253,22 @@ def _finished(printed: object) -> object:
     return f"{printed:.6g}" if isinstance(printed, float) else printed
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(autoescape=False, finalize=_finished)
+def sandbox(finalize: Callable[[object], object], **more: Callable[..., object]) -> ImmutableSandboxedEnvironment:
+    """A sandbox with nothing in it but the filters that every template of ours knows, and `more`."""
+    made = ImmutableSandboxedEnvironment(autoescape=False, finalize=finalize)
     made.globals.clear()
     made.tests.clear()
     made.filters.clear()
     made.filters.update(
-        unit=_unit,
         duration=_duration,
         round=_round,
         truncate=_truncate,
         default=_default,
         upper=lambda value: str(value).upper(),
         lower=lambda value: str(value).lower(),
+        **more,
     )
     return made
 
 
-_ENVIRONMENT = _environment()
+_ENVIRONMENT = sandbox(_finished, unit=_unit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from alerting.ledger import Incident
 from alerting.rule_status import RuleStatus
@@ -30,6 +30,14 @@ def rule_of(doors: Doors, incident: Incident) -> RuleStatus | None:
 def natural_range(incident: Incident, status: RuleStatus | None, doors: Doors) -> tuple[str, str]:
     """Start and stop, as a URL has them: the incident, with some time before and after it."""
     now = doors.clock.now()
+    start, stop = natural_span(incident, status, now)
+    return _written(start.isoformat(timespec="seconds")), (
+        "now" if stop == now else _written(stop.isoformat(timespec="seconds"))
+    )
+
+
+def natural_span(incident: Incident, status: RuleStatus | None, now: datetime) -> tuple[datetime, datetime]:
+    """The incident, with some time before and after it; of a long one its end."""
     end = incident.resolved or now
     around = min(max((end - incident.opened) / 4, _LEAST_AROUND), _MOST_AROUND)
     before = around
@@ -37,10 +45,7 @@ def natural_range(incident: Incident, status: RuleStatus | None, doors: Doors) -
         longest = max((one.window for one in status.rule.selections), default=0)
         before = max(before, timedelta(microseconds=(status.rule.hold_for + longest) // 1_000))
     stop = min(end + around, now)
-    start = max(incident.opened - before, stop - _LONGEST_SHOWN)
-    return _written(start.isoformat(timespec="seconds")), (
-        "now" if stop == now else _written(stop.isoformat(timespec="seconds"))
-    )
+    return max(incident.opened - before, stop - _LONGEST_SHOWN), stop
 
 
 async def incident_chart(doors: Doors, incident: Incident, status: RuleStatus, span: tuple[int, int]) -> ChartView:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from alerting.message_template import check as check_template
+from alerting.message_template import check_body
 from opswatch.configuration_faults import fault_at
 from opswatch.configuration_values import quoted
 from opswatch.yaml_document import MAX_BYTES, Document
@@ -68,11 +69,12 @@ class NamedFiles:
         if _are_names(item.get("ca_file")):
             self._try((*path, "ca_file"), check_authorities, item["ca_file"])
         if _are_names(item.get("template_file")):
-            self._try((*path, "template_file"), self._read_template, item["template_file"])
+            read = partial(self._read_template, str(item.get("content_type") or "application/json"))
+            self._try((*path, "template_file"), read, item["template_file"])
 
-    def _read_template(self, file: Path) -> None:
+    def _read_template(self, content_type: str, file: Path) -> None:
         text = read_document_bytes(file).decode("utf-8", "replace")
-        wrong = check_template(text)
+        wrong = check_body(text, content_type)
         if wrong is not None:
             raise UnusableFile(f"{quoted(str(file))}: {wrong}")
         self.texts[str(file)] = text

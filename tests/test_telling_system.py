@@ -159,7 +159,7 @@ async def test_a_deploy_script_mutes_with_one_call(tmp_path: Path, shop: Shop, h
             assert desk.taken == []
             assert (await site.command("silence", "--end", "1")).code == 0
             await until(lambda: _is(len(desk.taken) == 1), "it is told")
-            assert "nothing holds it back any more" in text_of(desk.taken[0])
+            assert "Nothing holds it back any more" in text_of(desk.taken[0])
 
 
 async def _is(what: bool) -> bool:

@@ -17,8 +17,7 @@ from hashlib import sha256
 
 import aiosmtplib
 
-from alerting.message_template import html_of
-from alerting.messages import subject_of, text_of
+from alerting.messages import PICTURE, html_of, subject_of, text_of
 from alerting.notifiers.answers import Stopwatch
 from alerting.outbox import Answer, Notice, Outcome
 from alerting.receivers import EmailTarget, Receiver, SmtpServer
@@ -144,7 +143,7 @@ def mail_of(notice: Notice, server: SmtpServer, to: Sequence[str], date: str) ->
     mail.add_alternative(html_of(notice), subtype="html")
     if notice.picture is not None:
         page = mail.get_payload()[1]  # type: ignore[index]
-        page.add_related(notice.picture, "image", "png", cid="<trend>", filename="trend.png")  # type: ignore[union-attr]
+        page.add_related(notice.picture, "image", "png", cid=f"<{PICTURE}>", filename="trend.png")  # type: ignore[union-attr]
     return mail.as_bytes()
 
 

@@ -25,8 +25,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr
 from yarl import URL
 
-from alerting.message_template import templated
-from alerting.messages import json_of
+from alerting.messages import json_of, templated
 from alerting.notifiers.answers import Stopwatch
 from alerting.outbox import Answer, Notice, Outcome
 from alerting.receivers import Receiver, WebhookTarget

@@ -52,7 +52,7 @@ def load(folder: Path, text: str = WHOLE, environ: dict[str, str] | None = None)
     (folder / "opswatch.yaml").write_text(text)
     (folder / "p").write_text("hunter2\n")
     (folder / "url").write_text("json://localhost/secret\n")
-    (folder / "body.j2").write_text("{{ title }}")
+    (folder / "body.j2").write_text("{{ title | json }}")
     return load_settings(environ or {}, folder / "opswatch.yaml")
 
 
@@ -74,7 +74,11 @@ def test_everything_that_can_be_said_of_receivers_is_taken(tmp_path: Path) -> No
     assert server.password.get_secret_value() == "hunter2"
     assert isinstance(hook.target, WebhookTarget)
     assert [one.get_secret_value() for one in hook.target.secrets] == ["hunter2", "hunter2"]
-    assert (hook.target.template, hook.target.success, hook.target.timeout) == ("{{ title }}", ("$.ok", "true"), 3.0)
+    assert (hook.target.template, hook.target.success, hook.target.timeout) == (
+        "{{ title | json }}",
+        ("$.ok", "true"),
+        3.0,
+    )
     assert (hook.target.allow_private, hook.target.allowed_networks) == (True, (ip_network("10.0.0.0/8"),))
     assert isinstance(phone.target, AppriseTarget)
     assert phone.target.url.get_secret_value() == "json://localhost/secret"
@@ -217,7 +221,7 @@ RECEIVERS = {
     "{name: a, kind: webhook, url: 'http://u:hunter2@h/'}": "has no credentials",
     "{name: a, kind: webhook, url: 'ftp://h/'}": "begins with http:// or https://",
     "{name: a, kind: webhook, url: 'http://h/', to: [x@example.com]}": "to means nothing to",
-    "{name: a, kind: webhook, url: 'http://h/', template_file: bad.j2}": "a template cannot hold this (call)",
+    "{name: a, kind: webhook, url: 'http://h/', template_file: bad.j2}": "a template cannot hold a call",
     "{name: a, kind: webhook, url: 'http://h/', quiet_hours: {from: '07:00', to: '07:00'}}": "quiet hours that begin",
     "{name: a, kind: webhook, url: 'http://h/', budget: {messages: 1}}": "at least 2",
     "{name: a, kind: webhook, url: 'http://h/', fallback: a}": "'a' cannot be the fallback of itself",
