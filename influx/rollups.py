@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,7 +25,7 @@ from telemetry.clock import Clock
 from telemetry.errors import StoreUnavailable
 from telemetry.ports import DEFAULT_DEADLINE
 from telemetry.rollup import LEVELS, RAW, Level, Standing, windows_touched
-from telemetry.rollup_progress import RollupProgress, runs_of
+from telemetry.rollup_progress import RollupProgress, followers, runs_of
 from telemetry.schema import EARLIEST, MeasurementClass, Registry
 from telemetry.series import GROWTH_LOOKBACK
 from telemetry.store_status import LevelStatus
@@ -70,6 +70,8 @@ class _Level:
     reason: str = ""  # why windows are not made
     complaint: str = ""  # what is wrong with the task's own text, where another was taken
     failing: dict[int, _Failing] = field(default_factory=dict)
+    # Not counted yet, and perhaps made by the task from what has changed since, which counts need not show.
+    outdated: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Rollups:
         self._progress = RollupProgress()
         self._levels = {level.name: _Level(level) for level in LEVELS}
         self._meanwhile: set[int] = set()  # windows of the finest level that were written into during a step
+        self._now: int | None = None  # of the newest step
 
     async def roll_up(self) -> None:
         """Look for windows that are missing or wrong and have them made, for some seconds at most.
@@ -116,6 +119,7 @@ class Rollups:
     async def step(self, now: int) -> bool:
         """One piece of what is due at `now` (ns), the finest level first. False: all is made. Raises as `roll_up`."""
         self._meanwhile.clear()
+        self._now = now
         try:
             self._follow_clock_back(now)
             for level in LEVELS:
@@ -161,7 +165,32 @@ class Rollups:
         )
 
     def _mark(self, windows: Iterable[int]) -> None:
+        windows = set(windows)
         self._progress.note_stale(self._progress.touched_by(windows, self._repairable_from))
+        finest = LEVELS[0]
+        self._expect(finest, {later for window in windows for later in followers(finest, window)})
+
+    def _expect(self, level: Level, windows: set[int]) -> None:
+        """What these are made from has changed; where the level has not come to them, the task may have made them before."""
+        until, now = self._progress.until(level), self._now
+        if now is None:
+            return
+        over = now - level.grace - level.step
+        state = self._levels[level.name]
+        state.outdated |= {one for one in windows if one <= over and (until is None or one >= until)}
+
+    def _note_mended(self, level: Level, windows: set[int]) -> None:
+        """Those of the next level were made from what these were before."""
+        for longer in (one for one in LEVELS if one.source == level.name):
+            touched, until = windows_touched(longer, windows), self._progress.until(longer)
+            self._expect(longer, touched)
+            if until is not None:
+                self._progress.note_stale({longer: {one for one in touched if one < until}})
+
+    def _waiting(self, level: Level) -> set[int]:
+        """Windows of which a part is to be made again first."""
+        stale = (self._progress.stale(one) for one in LEVELS if one.name == level.source)
+        return {window for some in stale for window in windows_touched(level, some)}
 
     def _source(self, level: Level) -> str:
         settings = self._connection.settings
@@ -189,8 +218,7 @@ class Rollups:
 
     async def _advance(self, level: Level, now: int) -> bool:
         # Nothing is made of windows that are missing themselves.
-        stale = (window for one in LEVELS if one.name == level.source for window in self._progress.stale(one))
-        due = min((self._progress.due(level, now - _PATIENCE), *stale)) // level.step * level.step
+        due = min((self._progress.due(level, now - _PATIENCE), *self._waiting(level)))
         until = self._progress.until(level)
         if until is None:
             first = max(self._repairable_from(level), (now - _RECOUNTED) // level.step * level.step)
@@ -202,26 +230,33 @@ class Rollups:
         # What it would be made from is deleted meanwhile, where nothing was counted for so long.
         start = max(until, min(due, self._repairable_from(level)))
         if start >= due:
-            self._progress.note_made(level, due)
+            self._note_counted(level, due, set())
             return True
         stop = min(due, start + _COUNTED_AT_ONCE[level.name])
         seen = await self._compared(level, range(start, stop, level.step))
         if seen.is_empty and stop < due:  # nor need all the windows be counted in which there is nothing
             oldest = await self._oldest(self._source(level), stop, due)
             stop = due if oldest is None else oldest // level.step * level.step
-        self._progress.note_made(level, stop)
-        if level.source == RAW:
-            self._mark(seen.differ)
-        self._progress.note_stale({level: set(seen.differ)})
+        self._note_counted(level, stop, seen.differ)
         if stop == due and not seen.is_empty:
             state = self._levels[level.name]
             state.idle_runs = state.idle_runs + 1 if seen.is_newest_missing else 0
         return True
 
+    def _note_counted(self, level: Level, until: int, differ: Collection[int]) -> None:
+        """The level was compared with its source up to there."""
+        state = self._levels[level.name]
+        outdated = {window for window in state.outdated if window < until}
+        state.outdated -= outdated
+        self._progress.note_made(level, until)
+        if level.source == RAW:
+            self._mark(differ)
+        self._progress.note_stale({level: outdated.union(differ)})
+
     async def _repair(self, level: Level, now: int) -> bool:
         state, until = self._levels[level.name], self._progress.until(level)
         pausing = {window for window, one in state.failing.items() if one.again > now}
-        stale = sorted(self._progress.stale(level) - pausing)
+        stale = sorted(self._progress.stale(level) - pausing - self._waiting(level))
         if not stale or until is None:
             return False
         gone = [window for window in stale if window < self._repairable_from(level)]
@@ -239,6 +274,7 @@ class Rollups:
                 break
         right = set(piece) - wrong
         self._forget(level, self._progress.until(level) or until, right)
+        self._note_mended(level, right)
         state.made_windows += len(right)
         if not wrong:
             state.at_once = _MADE_AT_ONCE

@@ -10,13 +10,13 @@ import pytest
 from influx.connection import InfluxConnection
 from influx.encoder import Encoder
 from influx.reader import InfluxReader
-from influx.rollup_tasks import rollup_tasks
+from influx.rollup_tasks import rollup_task, rollup_tasks
 from influx.rollups import Rollups
 from influx.settings import InfluxSettings
 from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
-from telemetry.rollup import FIVE_MINUTES, ONE_HOUR
+from telemetry.rollup import FIVE_MINUTES, LEVELS, ONE_HOUR
 from telemetry.schema import MeasurementClass
 from telemetry.series import Function, SeriesQuery, SeriesResult, ValuesOf, ValuesQuery, Window
 from telemetry.store_status import LevelStatus
@@ -56,6 +56,11 @@ class World:
     async def roll_up(self, now: int) -> None:
         while await self.rollups.step(now):
             pass
+
+    async def run_tasks(self, now: int, *windows: int) -> None:
+        """So many windows of each level up to now, as InfluxDB's tasks make them."""
+        for level, count in zip(LEVELS, windows, strict=True):
+            assert await self.rollups._run(rollup_task(self.settings, level, windows=count).flux, now) == ""
 
     async def ask(self, *functions: Function, stop: int = 3 * HOUR, step: int = HOUR) -> SeriesResult:
         return await self.reader.read(SeriesQuery("net", ("bytes_sent",), START, START + stop, Window(step, functions)))
@@ -279,6 +284,52 @@ async def test_a_level_that_cannot_be_written_is_told_and_made_when_it_can(world
         assert [told for told in one.rollups.notes if "cannot" in told] == []
         assert one.levels(START + 4 * HOUR)["5m"].lag_s <= 10 * 60
         assert segments(await one.ask(Function.COUNT, stop=2 * HOUR)) == [("1h", 0, 120)]
+
+
+async def test_an_hour_waits_for_its_windows_that_would_not_be_made(world: World) -> None:
+    """Made from what is known to be wrong, it would count as right for good."""
+    await world.write(*[sent(minute, minute) for minute in range(180)])
+    await world.roll_up(START + 200 * MINUTE)
+    raw, *levels = (world.settings.bucket(MeasurementClass.METRICS), *map(world.settings.level_bucket, LEVELS))
+    rights = [("read", name) for name in (raw, *levels)] + [("write", levels[1])]
+    await world.write(sent(31.5, 32))
+    world.connection._token = world.server.make_token(*rights)
+    await world.roll_up(START + 200 * MINUTE)
+    waiting = await world.ask(Function.COUNT)
+    world.connection._token = world.server.token
+    await world.roll_up(START + 203 * MINUTE)
+    healed = await world.ask(Function.COUNT)
+
+    assert (segments(waiting), values(waiting)) == ([("raw", 0, 180)], [[61, 60, 60]])
+    assert (segments(healed), values(healed)) == ([("1h", 0, 180)], [[61, 60, 60]])
+
+
+async def test_an_hour_that_its_task_made_before_a_counters_windows_were_mended_is_made_again(world: World) -> None:
+    """Its counts are right: only what it says of growth is not. A process that ended had written what came late."""
+    await world.put(
+        "\n".join(Encoder(BUILT_IN).encode([sent(one, one) for one in range(200) if one < 40 or one > 59]).lines)
+    )
+    await world.run_tasks(START + 3 * HOUR, 36, 3)
+    await world.put("\n".join(Encoder(BUILT_IN).encode([sent(one, one) for one in range(40, 60)]).lines))
+    await world.roll_up(START + 199 * MINUTE)
+    answer = await world.ask(Function.COUNT, Function.INCREASE)
+
+    assert segments(answer) == [("1h", 0, 180)]
+    assert values(answer) == [[60, 60, 60], [59, 60, 60]]
+
+
+async def test_what_grew_from_late_samples_is_made_again_beyond_what_is_counted_at_once(world: World) -> None:
+    """A day is counted, then the next; the last samples of the one came late, and the other was made before."""
+    day = 24 * 60
+    early = [sent(one, one) for one in range(0, day + 180, 2) if one < day - 10 or one >= day]
+    await world.put("\n".join(Encoder(BUILT_IN).encode(early).lines))
+    await world.run_tasks(START + 27 * HOUR, 27 * 12, 27)
+    await world.put("\n".join(Encoder(BUILT_IN).encode([sent(one, one) for one in range(day - 10, day, 2)]).lines))
+    await world.roll_up(START + (day + 199) * MINUTE)
+    answer = await world.ask(Function.INCREASE, stop=27 * HOUR)
+
+    assert segments(answer) == [("1h", 0, 27 * 60)]
+    assert values(answer) == [[58, *[60] * 26]]
 
 
 async def test_a_window_that_would_not_be_made_is_tried_less_and_less_often(world: World) -> None:
