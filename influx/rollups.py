@@ -3,7 +3,8 @@
 InfluxDB runs no task for the time that it was away, and none again that failed. So every window that should be there is
 counted against what it was made from, and where the counts differ, or samples came after it was made, the task's own
 text is sent once more with `now` at the window's end. Nothing of this is remembered on disk: a process that starts
-counts all that is kept, a second or two of work, and until it has, queries read samples.
+counts all that is kept, a second or two of work, and until it has, queries read samples. While it runs, it counts the
+newest day again every hour, and an older one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from influx.asking import FluxAsker, message_of, within
 from influx.connection import InfluxConnection
 from influx.http_answers import Answer, shown
 from influx.parameters import FluxQuery
+from influx.recount import Recount
 from influx.rollup_coverage import Counts, Oldest, countable, counts_query, oldest_query, windows_that_differ
 from influx.rollup_tasks import LOOKBACK_WINDOWS, rollup_task
 from telemetry.clock import Clock
@@ -63,6 +65,7 @@ class _Level:
     """What is known of a level beside its progress; counted since open."""
 
     level: Level
+    recount: Recount
     made_windows: int = 0
     failures: int = 0
     idle_runs: int = 0  # in a row, of the task
@@ -103,7 +106,7 @@ class Rollups:
         self._clock = clock
         self._kept_since = kept_since
         self._progress = RollupProgress()
-        self._levels = {level.name: _Level(level) for level in LEVELS}
+        self._levels = {one.name: _Level(one, Recount(_COUNTED_AT_ONCE[one.name])) for one in LEVELS}
         self._meanwhile: set[int] = set()  # windows of the finest level that were written into during a step
         self._now: int | None = None  # of the newest step
 
@@ -124,6 +127,9 @@ class Rollups:
             self._follow_clock_back(now)
             for level in LEVELS:
                 if await self._repair(level, now) or await self._advance(level, now):
+                    return True
+            for level in LEVELS:
+                if await self._recount(level, now):
                     return True
             return False
         finally:
@@ -171,7 +177,7 @@ class Rollups:
         self._expect(finest, {later for window in windows for later in followers(finest, window)})
 
     def _expect(self, level: Level, windows: set[int]) -> None:
-        """What these are made from has changed; where the level has not come to them, the task may have made them before."""
+        """What these are made from has changed; the task may have made them before that, uncounted as they are."""
         until, now = self._progress.until(level), self._now
         if now is None:
             return
@@ -221,7 +227,7 @@ class Rollups:
         due = min((self._progress.due(level, now - _PATIENCE), *self._waiting(level)))
         until = self._progress.until(level)
         if until is None:
-            first = max(self._repairable_from(level), (now - _RECOUNTED) // level.step * level.step)
+            first = self._first_counted(level, now)
             oldest = await self._oldest(self._source(level), first, now)
             self._progress.note_made(level, due if oldest is None else min(due, oldest // level.step * level.step))
             return True
@@ -242,6 +248,21 @@ class Rollups:
             state = self._levels[level.name]
             state.idle_runs = state.idle_runs + 1 if seen.is_newest_missing else 0
         return True
+
+    async def _recount(self, level: Level, now: int) -> bool:
+        until = self._progress.until(level)
+        if until is None:
+            return False
+        piece = self._levels[level.name].recount.due(now, range(self._first_counted(level, now), until, level.step))
+        if piece is None:
+            return False
+        seen = await self._compared(level, piece)
+        self._levels[level.name].recount.counted()
+        self._note_counted(level, until, seen.differ)
+        return True
+
+    def _first_counted(self, level: Level, now: int) -> int:
+        return max(self._repairable_from(level), (now - _RECOUNTED) // level.step * level.step)
 
     def _note_counted(self, level: Level, until: int, differ: Collection[int]) -> None:
         """The level was compared with its source up to there."""

@@ -332,6 +332,33 @@ async def test_what_grew_from_late_samples_is_made_again_beyond_what_is_counted_
     assert values(answer) == [[58, *[60] * 26]]
 
 
+async def test_what_somebody_else_changes_later_is_found_within_the_hour(world: World) -> None:
+    """Late samples of another program, or a level that was put back from a backup: the newest day is counted hourly."""
+    await world.write(*[sent(minute, minute) for minute in range(400)])
+    await world.roll_up(START + 399 * MINUTE)
+    world.delete("5m", START + 50 * MINUTE, START + 70 * MINUTE)
+    world.delete("1h", START + 3 * HOUR, START + 4 * HOUR)
+    await world.put("\n".join(Encoder(BUILT_IN).encode([sent(200.5, 201)]).lines))
+    await world.roll_up(START + 460 * MINUTE)
+    answer = await world.ask(Function.COUNT, stop=6 * HOUR)
+
+    assert segments(answer) == [("1h", 0, 360)]
+    assert values(answer) == [[60, 60, 60, 61, 60, 60]]
+
+
+async def test_older_days_are_counted_in_turn(world: World) -> None:
+    """One of them each hour: what was changed in the last month is found within two days, at little cost."""
+    await world.write(*[sent(minute, minute) for minute in range(60)])
+    await world.roll_up(START + 20 * DAY)
+    world.delete("5m", START, START + HOUR)
+    world.delete("1h", START, START + HOUR)
+    for hour in range(1, 31):
+        await world.roll_up(START + 20 * DAY + hour * (HOUR + MINUTE))
+
+    answer = await world.ask(Function.COUNT, stop=HOUR)
+    assert (segments(answer), values(answer)) == ([("1h", 0, 60)], [[60]])
+
+
 async def test_a_window_that_would_not_be_made_is_tried_less_and_less_often(world: World) -> None:
     """A minute later, then two, up to an hour: a server in trouble is not asked without end."""
     await world.write(sent(1, 7))
