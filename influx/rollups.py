@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from influx import rollup_text
 from influx.asking import FluxAsker, message_of, within
 from influx.connection import InfluxConnection
 from influx.http_answers import Answer, shown
@@ -54,10 +55,14 @@ KeptSince = Callable[[str], int | None]
 
 @dataclass(slots=True)
 class _Failing:
-    """A window that would not be made: when it is tried again (ns), and how long the pause after that is."""
+    """A window that would not be made: when it is tried again (ns), after what pause."""
 
     again: int
     pause: int
+
+    def is_pausing(self, now: int) -> bool:
+        """Not where the clock was ahead when it was tried, and has been put right since."""
+        return now < self.again <= now + self.pause
 
 
 @dataclass(slots=True)
@@ -75,6 +80,11 @@ class _Level:
     failing: dict[int, _Failing] = field(default_factory=dict)
     # Not counted yet, and perhaps made by the task from what has changed since, which counts need not show.
     outdated: set[int] = field(default_factory=set)
+
+    @property
+    def idle(self) -> str:
+        """That the task does not do its work; empty where it does."""
+        return "" if self.idle_runs < _IDLE_RUNS else rollup_text.idle(self.level, self.idle_runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,7 @@ class Rollups:
         self._registry = registry
         self._clock = clock
         self._kept_since = kept_since
+        self._opened = from_datetime(clock.now())
         self._progress = RollupProgress()
         self._levels = {one.name: _Level(one, Recount(_COUNTED_AT_ONCE[one.name])) for one in LEVELS}
         self._meanwhile: set[int] = set()  # windows of the finest level that were written into during a step
@@ -154,16 +165,17 @@ class Rollups:
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at, in sentences with the way out."""
         return tuple(
-            words for state in self._levels.values() for words in (state.reason, state.complaint, _idle(state)) if words
+            words for state in self._levels.values() for words in (state.reason, state.complaint, state.idle) if words
         )
 
     def _status(self, state: _Level, now: int) -> LevelStatus:
         until, level = self._progress.until(state.level), state.level
         oldest = None if until is None else min((until, *state.failing))
+        since = self._opened if oldest is None else oldest  # it may be older, but who knows
         return LevelStatus(
             level=level.name,
             until=None if oldest is None else to_datetime(oldest),
-            lag_s=0.0 if oldest is None else max(0, now - oldest) / NANOSECONDS_PER_SECOND,
+            lag_s=max(0, now - since) / NANOSECONDS_PER_SECOND,
             missed_windows=self._progress.missed(level, now - _PATIENCE),
             late_windows=len(self._progress.stale(level)),
             made_windows=state.made_windows,
@@ -276,7 +288,7 @@ class Rollups:
 
     async def _repair(self, level: Level, now: int) -> bool:
         state, until = self._levels[level.name], self._progress.until(level)
-        pausing = {window for window, one in state.failing.items() if one.again > now}
+        pausing = {window for window, one in state.failing.items() if one.is_pausing(now)}
         stale = sorted(self._progress.stale(level) - pausing - self._waiting(level))
         if not stale or until is None:
             return False
@@ -329,17 +341,14 @@ class Rollups:
             if words and level.source == RAW:
                 # Somebody else has written into our bucket what no rollup can be made of: without all that is unknown.
                 closed = rollup_task(settings, level, self._registry, count, is_open=False)
-                state.complaint = _foreign(level, self._source(level), words)
+                state.complaint = rollup_text.foreign(level, self._source(level), words)
                 words = await self._run(closed.flux, end)
         except StoreUnavailable:
             state.at_once = max(1, state.at_once // 2)  # it may have been too much for the time that it had
             raise
         if words:
             state.complaint = ""
-            state.reason = (
-                f"InfluxDB cannot make the windows of the level {level.name}: {words} (`opswatch provision verify` says"
-                " what is missing; queries read samples meanwhile)"
-            )
+            state.reason = rollup_text.not_made(level, words)
             logger.debug("windows were not made", extra={"level": level.name, "reason": words})
 
     async def _run(self, flux: str, now: int) -> str:
@@ -372,22 +381,6 @@ class Rollups:
             async with within(DEFAULT_DEADLINE):
                 await self._asker.ask(oldest_query(bucket, start, now), oldest.take)
         return oldest.time
-
-
-def _idle(state: _Level) -> str:
-    if state.idle_runs < _IDLE_RUNS:
-        return ""
-    return (
-        f"InfluxDB's task of the level {state.level.name} has not done its work {state.idle_runs} times in a row, and"
-        " OpsWatch had it done (`opswatch provision verify` says what is wrong with the task)"
-    )
-
-
-def _foreign(level: Level, bucket: str, words: str) -> str:
-    return (
-        f"InfluxDB's task of the level {level.name} fails: {words} (is there something in the bucket {bucket} that"
-        " OpsWatch did not write, as text or booleans? delete it; OpsWatch makes the windows of what it knows)"
-    )
 
 
 def _words(answer: Answer) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -21,7 +22,7 @@ from telemetry.schema import MeasurementClass
 from telemetry.series import Function, SeriesQuery, SeriesResult, ValuesOf, ValuesQuery, Window
 from telemetry.store_status import LevelStatus
 from telemetry.times import to_datetime
-from tests.collector.doubles import REAL_CLOCK
+from tests.collector.doubles import REAL_CLOCK, SetClock
 from tests.influx.plain_query import rows
 from tests.influx.server import InfluxServer
 from tests.influx.stub import QUERY, Reply, Request, error, stub_server
@@ -380,6 +381,20 @@ async def test_a_window_that_would_not_be_made_is_tried_less_and_less_often(worl
         assert at[:5] == [60, 180, 420, 900, 1_860]
 
 
+async def test_a_window_is_not_given_up_for_the_time_that_a_clock_was_ahead() -> None:
+    """It was to be tried again in a minute, by a clock that is put right meanwhile."""
+    async with stub_server() as stub, InfluxConnection.opened(stub.settings()) as connection:
+        stub.script(QUERY, [_failing_server])
+        rollups = Rollups(connection, BUILT_IN, REAL_CLOCK, lambda _: None)
+        failures = []
+        for now in (START + 20 * HOUR, START + 9 * MINUTE, START + 9 * MINUTE + 20 * SECOND, START + 11 * MINUTE):
+            while await rollups.step(now):
+                pass
+            failures.append(rollups.status(to_datetime(START))[0].failures)
+
+        assert [one - failures[0] for one in failures] == [0, 1, 1, 2]
+
+
 def _failing_server(request: Request) -> Reply:
     """One sample at START + 1 min, and a text that fails."""
     if b"option task" in request.body:
@@ -417,6 +432,21 @@ async def test_what_is_written_while_windows_are_counted_and_made_is_not_forgott
             await rollups.step(START + HOUR)
 
         assert [text.rpartition('"now": ')[2] for text in made] == ['"2026-01-01T00:55:00Z"}'] * 2
+
+
+async def test_a_level_that_nobody_could_look_at_grows_old_from_the_start() -> None:
+    """A server that is away when OpsWatch starts: how far its levels are is not known, which is to be told as well."""
+    async with stub_server() as stub, InfluxConnection.opened(stub.settings()) as connection:
+        stub.script(QUERY, [lambda _: Reply(503, b"busy", {})])
+        clock = SetClock()
+        rollups = Rollups(connection, BUILT_IN, clock.clock, lambda _: None)
+        with pytest.raises(StoreUnavailable):
+            await rollups.roll_up()
+        early, *_ = rollups.status(clock.wall + timedelta(minutes=10))
+        late, hour = rollups.status(clock.wall + timedelta(minutes=12))
+
+        assert (late.until, late.lag_s) == (None, 720)
+        assert [early.is_late(FIVE_MINUTES), late.is_late(FIVE_MINUTES), hour.is_late(ONE_HOUR)] == [False, True, False]
 
 
 @pytest.mark.parametrize(
