@@ -259,6 +259,8 @@ class Rollups:
         if stop == due and not seen.is_empty:
             state = self._levels[level.name]
             state.idle_runs = state.idle_runs + 1 if seen.is_newest_missing else 0
+            if not seen.is_newest_missing:  # it does its work again, and nothing may have to be made for a long time
+                state.complaint = ""
         return True
 
     async def _recount(self, level: Level, now: int) -> bool:

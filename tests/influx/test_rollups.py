@@ -69,9 +69,13 @@ class World:
     def levels(self, now: int) -> dict[str, LevelStatus]:
         return {one.level: one for one in self.rollups.status(to_datetime(now))}
 
-    def delete(self, level: str, start: int, stop: int) -> None:
+    def delete(self, level: str, start: int, stop: int, predicate: str = "") -> None:
         """What a level has of some time is deleted, by somebody else."""
-        bounds = {"start": to_datetime(start).isoformat(), "stop": to_datetime(stop).isoformat()}
+        bounds = {
+            "start": to_datetime(start).isoformat(),
+            "stop": to_datetime(stop).isoformat(),
+            "predicate": predicate,
+        }
         bucket = f"{self.settings.bucket_prefix}_{level}"
         self.server.call("POST", f"/api/v2/delete?org={self.settings.org}&bucket={bucket}", bounds)
 
@@ -253,6 +257,20 @@ async def test_what_somebody_else_wrote_stops_only_the_task(world: World) -> Non
     (told,) = (one for one in world.rollups.notes if "fails" in one)
     assert "unsupported for aggregate" in told
     assert f"is there something in the bucket {world.settings.bucket(MeasurementClass.METRICS)}" in told
+
+
+async def test_what_stopped_the_task_is_told_no_longer_than_it_does(world: World) -> None:
+    """Nothing has to be made again for that: the task's next windows are there."""
+    await world.write(*[sent(minute, minute) for minute in range(200)])
+    await world.put(f'foreign,host=a said="x" {START + 30 * MINUTE}')
+    await world.roll_up(START + 2 * HOUR)
+    told = [one for one in world.rollups.notes if "fails" in one]
+    world.delete("raw", START, START + HOUR, '_measurement="foreign"')
+    await world.run_tasks(START + 125 * MINUTE, 2, 1)
+    await world.roll_up(START + 127 * MINUTE)
+
+    assert len(told) == 1
+    assert [one for one in world.rollups.notes if "fails" in one] == []
 
 
 async def test_a_level_that_cannot_be_written_is_told_and_made_when_it_can(world: World) -> None:
