@@ -13,19 +13,23 @@ _EVERY = 3_600 * 1_000_000_000
 
 @dataclass(slots=True)
 class Recount:
-    """`size` is the time (ns) that is counted at once."""
+    """`size` is the time (ns) that is counted at once, as long as that is not too much; then it is less for an hour."""
 
-    size: int
+    most: int
+    size: int = field(init=False)
     _at: int | None = None
     _turn: int = 0
     _due: list[range] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.size = self.most
 
     def due(self, now: int, windows: range) -> range | None:
         """Which of a level's windows are to be counted at `now` (ns); the same again until they are `counted`."""
         if self._at is None:  # a start counts everything
             self._at = now
         if not 0 <= now - self._at < _EVERY:
-            self._at = now
+            self._at, self.size = now, self.most
             many = self.size // windows.step
             pieces = [windows[max(0, stop - many) : stop] for stop in range(len(windows), 0, -many)]
             self._turn = self._turn % max(1, len(pieces) - 1) + 1
@@ -35,3 +39,8 @@ class Recount:
     def counted(self) -> None:
         """What is due was counted."""
         self._due = self._due[1:]
+
+    def count_less(self, step: int) -> None:
+        """So much could not be counted; what was due of it waits for its next turn."""
+        self.size = max(step, self.size // 2 // step * step)
+        self._due = []

@@ -13,19 +13,20 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from influx import rollup_text
-from influx.asking import FluxAsker, message_of, within
+from influx.asking import OUT_OF_MEMORY, FluxAsker, message_of, within
 from influx.connection import InfluxConnection
 from influx.http_answers import Answer, shown
 from influx.parameters import FluxQuery
 from influx.recount import Recount
 from influx.rollup_coverage import Counts, Oldest, countable, counts_query, oldest_query, windows_that_differ
+from influx.rollup_levels import Failing, LevelState
 from influx.rollup_tasks import LOOKBACK_WINDOWS, rollup_task
 from telemetry.clock import Clock
-from telemetry.errors import StoreUnavailable
+from telemetry.errors import QueryTimedOut, QueryTooLarge, StoreUnavailable
 from telemetry.ports import DEFAULT_DEADLINE
 from telemetry.rollup import LEVELS, RAW, Level, Standing, windows_touched
 from telemetry.rollup_progress import RollupProgress, followers, runs_of
@@ -42,49 +43,13 @@ _PATIENCE = 20 * NANOSECONDS_PER_SECOND  # that a task has for its work before i
 # How far back a start counts: what is older was counted by many starts before, and years of it would take minutes.
 _RECOUNTED = 31 * _DAY
 _COUNTED_AT_ONCE = {"5m": _DAY, "1h": 14 * _DAY}
-_MADE_AT_ONCE = 24  # windows
 # Seen once on a busy server, and not in sixty tries after: a window was not whole when its text had come to its end.
 _AT_ONCE = 2  # tries before a window counts as one that would not be made
 _AT_WORK = timedelta(seconds=15)  # for one turn
 _FIRST_PAUSE, _LONGEST_PAUSE = 60 * NANOSECONDS_PER_SECOND, _HOUR  # before a window that would not be made is tried
-_IDLE_RUNS = 3  # of a task, after which somebody should look at it
 _HEADERS = {"Content-Type": "application/json", "Prefer": "return-no-content-with-error"}
 
 KeptSince = Callable[[str], int | None]
-
-
-@dataclass(slots=True)
-class _Failing:
-    """A window that would not be made: when it is tried again (ns), after what pause."""
-
-    again: int
-    pause: int
-
-    def is_pausing(self, now: int) -> bool:
-        """Not where the clock was ahead when it was tried, and has been put right since."""
-        return now < self.again <= now + self.pause
-
-
-@dataclass(slots=True)
-class _Level:
-    """What is known of a level beside its progress; counted since open."""
-
-    level: Level
-    recount: Recount
-    made_windows: int = 0
-    failures: int = 0
-    idle_runs: int = 0  # in a row, of the task
-    at_once: int = _MADE_AT_ONCE
-    reason: str = ""  # why windows are not made
-    complaint: str = ""  # what is wrong with the task's own text, where another was taken
-    failing: dict[int, _Failing] = field(default_factory=dict)
-    # Not counted yet, and perhaps made by the task from what has changed since, which counts need not show.
-    outdated: set[int] = field(default_factory=set)
-
-    @property
-    def idle(self) -> str:
-        """That the task does not do its work; empty where it does."""
-        return "" if self.idle_runs < _IDLE_RUNS else rollup_text.idle(self.level, self.idle_runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +82,7 @@ class Rollups:
         self._kept_since = kept_since
         self._opened = from_datetime(clock.now())
         self._progress = RollupProgress()
-        self._levels = {one.name: _Level(one, Recount(_COUNTED_AT_ONCE[one.name])) for one in LEVELS}
+        self._levels = {one.name: LevelState(one, Recount(_COUNTED_AT_ONCE[one.name])) for one in LEVELS}
         self._meanwhile: set[int] = set()  # windows of the finest level that were written into during a step
         self._now: int | None = None  # of the newest step
 
@@ -168,7 +133,7 @@ class Rollups:
             words for state in self._levels.values() for words in (state.reason, state.complaint, state.idle) if words
         )
 
-    def _status(self, state: _Level, now: int) -> LevelStatus:
+    def _status(self, state: LevelState, now: int) -> LevelStatus:
         until, level = self._progress.until(state.level), state.level
         oldest = None if until is None else min((until, *state.failing))
         since = self._opened if oldest is None else oldest  # it may be older, but who knows
@@ -250,7 +215,7 @@ class Rollups:
         if start >= due:
             self._note_counted(level, due, set())
             return True
-        stop = min(due, start + _COUNTED_AT_ONCE[level.name])
+        stop = min(due, start + self._levels[level.name].recount.size)
         seen = await self._compared(level, range(start, stop, level.step))
         if seen.is_empty and stop < due:  # nor need all the windows be counted in which there is nothing
             oldest = await self._oldest(self._source(level), stop, due)
@@ -311,12 +276,12 @@ class Rollups:
         self._forget(level, self._progress.until(level) or until, right)
         self._note_mended(level, right)
         state.made_windows += len(right)
-        if not wrong:
-            state.at_once = _MADE_AT_ONCE
+        if not self._progress.stale(level):
+            state.make_many()
         for window in wrong:
             state.failures += 1
             pause = min(2 * state.failing[window].pause, _LONGEST_PAUSE) if window in state.failing else _FIRST_PAUSE
-            state.failing[window] = _Failing(now + pause, pause)
+            state.failing[window] = Failing(now + pause, pause)
         return True
 
     def _forget(self, level: Level, until: int, windows: Iterable[int]) -> None:
@@ -346,9 +311,11 @@ class Rollups:
                 state.complaint = rollup_text.foreign(level, self._source(level), words)
                 words = await self._run(closed.flux, end)
         except StoreUnavailable:
-            state.at_once = max(1, state.at_once // 2)  # it may have been too much for the time that it had
+            state.make_fewer()  # it may have been too much for the time that it had
             raise
         if words:
+            if OUT_OF_MEMORY in words:
+                state.make_fewer()
             state.complaint = ""
             state.reason = rollup_text.not_made(level, words)
             logger.debug("windows were not made", extra={"level": level.name, "reason": words})
@@ -362,10 +329,14 @@ class Rollups:
 
     async def _compared(self, level: Level, windows: range) -> _Compared:
         bucket, from_samples = self._connection.settings.level_bucket(level), level.source == RAW
-        there, made = await asyncio.gather(
-            self._counts(counts_query(self._source(level), windows, of_level=not from_samples)),
-            self._counts(counts_query(bucket, windows, of_level=True)),
-        )
+        try:
+            there, made = await asyncio.gather(
+                self._counts(counts_query(self._source(level), windows, of_level=not from_samples)),
+                self._counts(counts_query(bucket, windows, of_level=True)),
+            )
+        except (QueryTimedOut, QueryTooLarge):
+            self._levels[level.name].recount.count_less(level.step)
+            raise
         differ = windows_that_differ(countable(self._registry), there.found, made.found, from_samples=from_samples)
         present = {window for counts in made.found.values() for window in counts}
         newest = max((window for counts in there.found.values() for window in counts), default=None)

@@ -1,8 +1,9 @@
 """Levels in InfluxDB: what its tasks missed or late samples touched is found and made, whatever happens meanwhile."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,11 +11,13 @@ import pytest
 
 from influx.connection import InfluxConnection
 from influx.encoder import Encoder
+from influx.parameters import FluxQuery
 from influx.reader import InfluxReader
+from influx.rollup_coverage import Counts
 from influx.rollup_tasks import rollup_task, rollup_tasks
 from influx.rollups import Rollups
 from influx.settings import InfluxSettings
-from telemetry.errors import StoreUnavailable
+from telemetry.errors import QueryTimedOut, StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
 from telemetry.rollup import FIVE_MINUTES, LEVELS, ONE_HOUR
@@ -397,6 +400,44 @@ async def test_a_window_that_would_not_be_made_is_tried_less_and_less_often(worl
         at = [20 * number for number, count in enumerate(tries) if number and count > tries[number - 1]]
 
         assert at[:5] == [60, 180, 420, 900, 1_860]
+
+
+async def test_windows_that_need_too_much_memory_together_are_made_in_smaller_pieces(world: World) -> None:
+    """What one query may take is limited (docker-compose.yml); two windows are what the task itself makes."""
+    run = world.rollups._run
+
+    async def run_with_little_memory(flux: str, now: int) -> str:
+        length, unit = re.findall(r"date.sub\(d: (\d+)([mh]), from: stop", flux)[0]
+        is_much = "_raw" in flux and int(length) * {"m": 1, "h": 60}[unit] > 30
+        return "memory allocation limit reached: limit 9 bytes" if is_much else await run(flux, now)
+
+    world.rollups._run = run_with_little_memory  # type: ignore[method-assign]
+    await world.write(*[sent(minute, minute) for minute in range(200)])
+    for minute in range(198, 210):
+        await world.roll_up(START + minute * MINUTE)
+
+    assert segments(await world.ask(Function.COUNT)) == [("1h", 0, 180)]
+    assert values(await world.ask(Function.COUNT)) == [[60, 60, 60]]
+    assert [told for told in world.rollups.notes if "memory" in told] == []
+
+
+async def test_what_cannot_be_counted_in_time_is_counted_in_smaller_pieces(world: World) -> None:
+    """A day of a large site may take longer than a query may."""
+    count = world.rollups._counts
+
+    async def count_slowly(question: FluxQuery) -> Counts:
+        start, stop = (question.parameters[name] for name in ("p_start", "p_stop"))
+        if stop.nanoseconds - start.nanoseconds > 5 * HOUR:  # type: ignore[union-attr]
+            raise QueryTimedOut("too slow")
+        return await count(question)
+
+    world.rollups._counts = count_slowly  # type: ignore[method-assign]
+    await world.write(*[sent(minute, minute) for minute in range(600)])
+    for _ in range(12):
+        with suppress(QueryTimedOut):
+            await world.roll_up(START + 11 * HOUR)
+
+    assert segments(await world.ask(Function.COUNT, stop=10 * HOUR)) == [("1h", 0, 600)]
 
 
 async def test_a_window_is_not_given_up_for_the_time_that_a_clock_was_ahead() -> None:
