@@ -168,7 +168,9 @@ def _disk_fact(disk: DiskHealth) -> Fact:
 
 def _rollup_fact(rollup: RollupHealth) -> Fact:
     if rollup.until is None:
-        return Fact(f"Rollup {rollup.level}", "nothing to roll up yet")
+        is_known = rollup.lag_s == 0  # a server that was not asked yet may have much
+        text = "nothing to roll up yet" if is_known else "how far it is made is not known yet"
+        return Fact(f"Rollup {rollup.level}", text)
     text = f"made up to {rollup.until:%Y-%m-%d %H:%M} UTC"
     if rollup.missed_windows:
         text += f", {rollup.missed_windows:,} windows are due"

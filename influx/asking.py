@@ -23,7 +23,7 @@ BITE_BYTES = 256 * 1024
 _TABLES_A_TURN = 500  # a bite may hold thousands of tables of one row, each of which costs as much as a hundred rows
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 2.0  # seconds
 _QUEUE_FULL = "queue length exceeded"
-_OUT_OF_MEMORY = "memory allocation limit reached"
+OUT_OF_MEMORY = "memory allocation limit reached"
 _BAD_PATTERN = "error parsing regexp"
 _TABLES = ("text/csv", "application/csv")
 _ONCE_MORE = frozenset({500, 502, 503, 504})  # a 500 is often the question's own fault (design.md 4)
@@ -134,7 +134,7 @@ class FluxAsker:
 
     def _failure(self, words: str) -> Exception:
         """What the server's own words mean, whatever the status they came with."""
-        if _OUT_OF_MEMORY in words:
+        if OUT_OF_MEMORY in words:
             return QueryTooLarge(
                 "the query needs more memory than InfluxDB may use: shorten the range, lengthen every, or narrow it"
                 f" with where ({words})"

@@ -155,18 +155,18 @@ class PanelFlux:
 
 def _growth(function: Function) -> Sequence[str]:
     """Windows of what counters have grown by, as `Function.INCREASE` means it, from samples that begin before them."""
-    grown = "if r.growth < 0.0 then r._value else r.growth"  # a reset counts whole
+    grown = "if r._grown < 0.0 then r._value else r._grown"  # a reset counts whole
     if function is Function.RATE:
-        grown = f"({grown}) / float(v: r.elapsed) * 1000000000.0"
+        grown = f"({grown}) / float(v: r._gap) * 1000000000.0"
     return (
         "|> toFloat()",
-        '|> duplicate(column: "_value", as: "growth")',
+        '|> duplicate(column: "_value", as: "_grown")',
         # Both leave out the first sample, which has none before it: here that is done once.
-        '|> difference(columns: ["growth"], keepFirst: true)',
-        "|> elapsed(unit: 1ns)",
-        f"|> filter(fn: (r) => r.elapsed <= {GROWTH_LOOKBACK})",
+        '|> difference(columns: ["_grown"], keepFirst: true)',
+        '|> elapsed(unit: 1ns, columnName: "_gap")',
+        f"|> filter(fn: (r) => r._gap <= {GROWTH_LOOKBACK})",
         f"|> map(fn: (r) => ({{r with _value: {grown}}}))",
-        '|> drop(columns: ["growth", "elapsed"])',
+        '|> drop(columns: ["_grown", "_gap"])',
         f"|> {_BOUNDS}",
         windows("every", "mean" if function is Function.RATE else "sum"),
     )

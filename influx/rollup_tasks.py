@@ -145,14 +145,15 @@ def _from_samples(level: Level, buckets: tuple[str, str], measurements: Sequence
         "roll = (of, fn, suffix) => samples(of: of, since: start)\n"
         f'    |> aggregateWindow(every: {every}, fn: fn, createEmpty: false, timeSrc: "_start")\n'
         "    |> made(suffix: suffix)\n"
-        # A sample grows from the one before it, however long before the window that was, up to the lookback.
+        # A sample grows from the one before it, however long before the window that was, up to the lookback. No tag
+        # can begin with _: one that was called as a column of ours would stop the task, or be lost.
         f"grow = (of) => samples(of: of, since: date.sub(d: {_duration(GROWTH_LOOKBACK)}, from: start))\n"
-        '    |> duplicate(column: "_value", as: "grown")\n'
-        '    |> difference(columns: ["grown"], keepFirst: true)\n'
-        '    |> elapsed(unit: 1ns, columnName: "gap")\n'
-        f"    |> filter(fn: (r) => r.gap <= {GROWTH_LOOKBACK})\n"
-        "    |> map(fn: (r) => ({r with _value: if r.grown < 0 then r._value else r.grown}))\n"
-        '    |> drop(columns: ["grown", "gap"])\n'
+        '    |> duplicate(column: "_value", as: "_grown")\n'
+        '    |> difference(columns: ["_grown"], keepFirst: true)\n'
+        '    |> elapsed(unit: 1ns, columnName: "_gap")\n'
+        f"    |> filter(fn: (r) => r._gap <= {GROWTH_LOOKBACK})\n"
+        "    |> map(fn: (r) => ({r with _value: if r._grown < 0 then r._value else r._grown}))\n"
+        '    |> drop(columns: ["_grown", "_gap"])\n'
         "    |> range(start: start, stop: stop)\n"
         f'    |> aggregateWindow(every: {every}, fn: sum, createEmpty: false, timeSrc: "_start")\n'
         f'    |> made(suffix: "_{Aggregate.INCREASE}")\n'

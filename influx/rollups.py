@@ -3,7 +3,8 @@
 InfluxDB runs no task for the time that it was away, and none again that failed. So every window that should be there is
 counted against what it was made from, and where the counts differ, or samples came after it was made, the task's own
 text is sent once more with `now` at the window's end. Nothing of this is remembered on disk: a process that starts
-counts all that is kept, a second or two of work, and until it has, queries read samples.
+counts all that is kept, a second or two of work, and until it has, queries read samples. While it runs, it counts the
+newest day again every hour, and an older one.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from influx.asking import FluxAsker, message_of, within
+from influx import rollup_text
+from influx.asking import OUT_OF_MEMORY, FluxAsker, message_of, within
 from influx.connection import InfluxConnection
 from influx.http_answers import Answer, shown
 from influx.parameters import FluxQuery
+from influx.recount import Recount
 from influx.rollup_coverage import Counts, Oldest, countable, counts_query, oldest_query, windows_that_differ
+from influx.rollup_levels import Failing, LevelState
 from influx.rollup_tasks import LOOKBACK_WINDOWS, rollup_task
 from telemetry.clock import Clock
-from telemetry.errors import StoreUnavailable
+from telemetry.errors import QueryTimedOut, QueryTooLarge, StoreUnavailable
 from telemetry.ports import DEFAULT_DEADLINE
 from telemetry.rollup import LEVELS, RAW, Level, Standing, windows_touched
-from telemetry.rollup_progress import RollupProgress, runs_of
+from telemetry.rollup_progress import RollupProgress, followers, runs_of
 from telemetry.schema import EARLIEST, MeasurementClass, Registry
 from telemetry.series import GROWTH_LOOKBACK
 from telemetry.store_status import LevelStatus
@@ -39,37 +43,13 @@ _PATIENCE = 20 * NANOSECONDS_PER_SECOND  # that a task has for its work before i
 # How far back a start counts: what is older was counted by many starts before, and years of it would take minutes.
 _RECOUNTED = 31 * _DAY
 _COUNTED_AT_ONCE = {"5m": _DAY, "1h": 14 * _DAY}
-_MADE_AT_ONCE = 24  # windows
 # Seen once on a busy server, and not in sixty tries after: a window was not whole when its text had come to its end.
 _AT_ONCE = 2  # tries before a window counts as one that would not be made
 _AT_WORK = timedelta(seconds=15)  # for one turn
 _FIRST_PAUSE, _LONGEST_PAUSE = 60 * NANOSECONDS_PER_SECOND, _HOUR  # before a window that would not be made is tried
-_IDLE_RUNS = 3  # of a task, after which somebody should look at it
 _HEADERS = {"Content-Type": "application/json", "Prefer": "return-no-content-with-error"}
 
 KeptSince = Callable[[str], int | None]
-
-
-@dataclass(slots=True)
-class _Failing:
-    """A window that would not be made: when it is tried again (ns), and how long the pause after that is."""
-
-    again: int
-    pause: int
-
-
-@dataclass(slots=True)
-class _Level:
-    """What is known of a level beside its progress; counted since open."""
-
-    level: Level
-    made_windows: int = 0
-    failures: int = 0
-    idle_runs: int = 0  # in a row, of the task
-    at_once: int = _MADE_AT_ONCE
-    reason: str = ""  # why windows are not made
-    complaint: str = ""  # what is wrong with the task's own text, where another was taken
-    failing: dict[int, _Failing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +80,11 @@ class Rollups:
         self._registry = registry
         self._clock = clock
         self._kept_since = kept_since
+        self._opened = from_datetime(clock.now())
         self._progress = RollupProgress()
-        self._levels = {level.name: _Level(level) for level in LEVELS}
+        self._levels = {one.name: LevelState(one, Recount(_COUNTED_AT_ONCE[one.name])) for one in LEVELS}
         self._meanwhile: set[int] = set()  # windows of the finest level that were written into during a step
+        self._now: int | None = None  # of the newest step
 
     async def roll_up(self) -> None:
         """Look for windows that are missing or wrong and have them made, for some seconds at most.
@@ -116,10 +98,14 @@ class Rollups:
     async def step(self, now: int) -> bool:
         """One piece of what is due at `now` (ns), the finest level first. False: all is made. Raises as `roll_up`."""
         self._meanwhile.clear()
+        self._now = now
         try:
             self._follow_clock_back(now)
             for level in LEVELS:
                 if await self._repair(level, now) or await self._advance(level, now):
+                    return True
+            for level in LEVELS:
+                if await self._recount(level, now):
                     return True
             return False
         finally:
@@ -144,16 +130,17 @@ class Rollups:
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at, in sentences with the way out."""
         return tuple(
-            words for state in self._levels.values() for words in (state.reason, state.complaint, _idle(state)) if words
+            words for state in self._levels.values() for words in (state.reason, state.complaint, state.idle) if words
         )
 
-    def _status(self, state: _Level, now: int) -> LevelStatus:
+    def _status(self, state: LevelState, now: int) -> LevelStatus:
         until, level = self._progress.until(state.level), state.level
         oldest = None if until is None else min((until, *state.failing))
+        since = self._opened if oldest is None else oldest  # it may be older, but who knows
         return LevelStatus(
             level=level.name,
             until=None if oldest is None else to_datetime(oldest),
-            lag_s=0.0 if oldest is None else max(0, now - oldest) / NANOSECONDS_PER_SECOND,
+            lag_s=max(0, now - since) / NANOSECONDS_PER_SECOND,
             missed_windows=self._progress.missed(level, now - _PATIENCE),
             late_windows=len(self._progress.stale(level)),
             made_windows=state.made_windows,
@@ -161,7 +148,32 @@ class Rollups:
         )
 
     def _mark(self, windows: Iterable[int]) -> None:
+        windows = set(windows)
         self._progress.note_stale(self._progress.touched_by(windows, self._repairable_from))
+        finest = LEVELS[0]
+        self._expect(finest, {later for window in windows for later in followers(finest, window)})
+
+    def _expect(self, level: Level, windows: set[int]) -> None:
+        """What these are made from has changed; the task may have made them before that, uncounted as they are."""
+        until, now = self._progress.until(level), self._now
+        if now is None:
+            return
+        over = now - level.grace - level.step
+        state = self._levels[level.name]
+        state.outdated |= {one for one in windows if one <= over and (until is None or one >= until)}
+
+    def _note_mended(self, level: Level, windows: set[int]) -> None:
+        """Those of the next level were made from what these were before."""
+        for longer in (one for one in LEVELS if one.source == level.name):
+            touched, until = windows_touched(longer, windows), self._progress.until(longer)
+            self._expect(longer, touched)
+            if until is not None:
+                self._progress.note_stale({longer: {one for one in touched if one < until}})
+
+    def _waiting(self, level: Level) -> set[int]:
+        """Windows of which a part is to be made again first."""
+        stale = (self._progress.stale(one) for one in LEVELS if one.name == level.source)
+        return {window for some in stale for window in windows_touched(level, some)}
 
     def _source(self, level: Level) -> str:
         settings = self._connection.settings
@@ -189,11 +201,10 @@ class Rollups:
 
     async def _advance(self, level: Level, now: int) -> bool:
         # Nothing is made of windows that are missing themselves.
-        stale = (window for one in LEVELS if one.name == level.source for window in self._progress.stale(one))
-        due = min((self._progress.due(level, now - _PATIENCE), *stale)) // level.step * level.step
+        due = min((self._progress.due(level, now - _PATIENCE), *self._waiting(level)))
         until = self._progress.until(level)
         if until is None:
-            first = max(self._repairable_from(level), (now - _RECOUNTED) // level.step * level.step)
+            first = self._first_counted(level, now)
             oldest = await self._oldest(self._source(level), first, now)
             self._progress.note_made(level, due if oldest is None else min(due, oldest // level.step * level.step))
             return True
@@ -202,26 +213,50 @@ class Rollups:
         # What it would be made from is deleted meanwhile, where nothing was counted for so long.
         start = max(until, min(due, self._repairable_from(level)))
         if start >= due:
-            self._progress.note_made(level, due)
+            self._note_counted(level, due, set())
             return True
-        stop = min(due, start + _COUNTED_AT_ONCE[level.name])
+        stop = min(due, start + self._levels[level.name].recount.size)
         seen = await self._compared(level, range(start, stop, level.step))
         if seen.is_empty and stop < due:  # nor need all the windows be counted in which there is nothing
             oldest = await self._oldest(self._source(level), stop, due)
             stop = due if oldest is None else oldest // level.step * level.step
-        self._progress.note_made(level, stop)
-        if level.source == RAW:
-            self._mark(seen.differ)
-        self._progress.note_stale({level: set(seen.differ)})
+        self._note_counted(level, stop, seen.differ)
         if stop == due and not seen.is_empty:
             state = self._levels[level.name]
             state.idle_runs = state.idle_runs + 1 if seen.is_newest_missing else 0
+            if not seen.is_newest_missing:  # it does its work again, and nothing may have to be made for a long time
+                state.complaint = ""
         return True
+
+    async def _recount(self, level: Level, now: int) -> bool:
+        until = self._progress.until(level)
+        if until is None:
+            return False
+        piece = self._levels[level.name].recount.due(now, range(self._first_counted(level, now), until, level.step))
+        if piece is None:
+            return False
+        seen = await self._compared(level, piece)
+        self._levels[level.name].recount.counted()
+        self._note_counted(level, until, seen.differ)
+        return True
+
+    def _first_counted(self, level: Level, now: int) -> int:
+        return max(self._repairable_from(level), (now - _RECOUNTED) // level.step * level.step)
+
+    def _note_counted(self, level: Level, until: int, differ: Collection[int]) -> None:
+        """The level was compared with its source up to there."""
+        state = self._levels[level.name]
+        outdated = {window for window in state.outdated if window < until}
+        state.outdated -= outdated
+        self._progress.note_made(level, until)
+        if level.source == RAW:
+            self._mark(differ)
+        self._progress.note_stale({level: outdated.union(differ)})
 
     async def _repair(self, level: Level, now: int) -> bool:
         state, until = self._levels[level.name], self._progress.until(level)
-        pausing = {window for window, one in state.failing.items() if one.again > now}
-        stale = sorted(self._progress.stale(level) - pausing)
+        pausing = {window for window, one in state.failing.items() if one.is_pausing(now)}
+        stale = sorted(self._progress.stale(level) - pausing - self._waiting(level))
         if not stale or until is None:
             return False
         gone = [window for window in stale if window < self._repairable_from(level)]
@@ -239,13 +274,14 @@ class Rollups:
                 break
         right = set(piece) - wrong
         self._forget(level, self._progress.until(level) or until, right)
+        self._note_mended(level, right)
         state.made_windows += len(right)
-        if not wrong:
-            state.at_once = _MADE_AT_ONCE
+        if not self._progress.stale(level):
+            state.make_many()
         for window in wrong:
             state.failures += 1
             pause = min(2 * state.failing[window].pause, _LONGEST_PAUSE) if window in state.failing else _FIRST_PAUSE
-            state.failing[window] = _Failing(now + pause, pause)
+            state.failing[window] = Failing(now + pause, pause)
         return True
 
     def _forget(self, level: Level, until: int, windows: Iterable[int]) -> None:
@@ -272,17 +308,16 @@ class Rollups:
             if words and level.source == RAW:
                 # Somebody else has written into our bucket what no rollup can be made of: without all that is unknown.
                 closed = rollup_task(settings, level, self._registry, count, is_open=False)
-                state.complaint = _foreign(level, self._source(level), words)
+                state.complaint = rollup_text.foreign(level, self._source(level), words)
                 words = await self._run(closed.flux, end)
         except StoreUnavailable:
-            state.at_once = max(1, state.at_once // 2)  # it may have been too much for the time that it had
+            state.make_fewer()  # it may have been too much for the time that it had
             raise
         if words:
+            if OUT_OF_MEMORY in words:
+                state.make_fewer()
             state.complaint = ""
-            state.reason = (
-                f"InfluxDB cannot make the windows of the level {level.name}: {words} (`opswatch provision verify` says"
-                " what is missing; queries read samples meanwhile)"
-            )
+            state.reason = rollup_text.not_made(level, words)
             logger.debug("windows were not made", extra={"level": level.name, "reason": words})
 
     async def _run(self, flux: str, now: int) -> str:
@@ -294,10 +329,14 @@ class Rollups:
 
     async def _compared(self, level: Level, windows: range) -> _Compared:
         bucket, from_samples = self._connection.settings.level_bucket(level), level.source == RAW
-        there, made = await asyncio.gather(
-            self._counts(counts_query(self._source(level), windows, of_level=not from_samples)),
-            self._counts(counts_query(bucket, windows, of_level=True)),
-        )
+        try:
+            there, made = await asyncio.gather(
+                self._counts(counts_query(self._source(level), windows, of_level=not from_samples)),
+                self._counts(counts_query(bucket, windows, of_level=True)),
+            )
+        except (QueryTimedOut, QueryTooLarge):
+            self._levels[level.name].recount.count_less(level.step)
+            raise
         differ = windows_that_differ(countable(self._registry), there.found, made.found, from_samples=from_samples)
         present = {window for counts in made.found.values() for window in counts}
         newest = max((window for counts in there.found.values() for window in counts), default=None)
@@ -315,22 +354,6 @@ class Rollups:
             async with within(DEFAULT_DEADLINE):
                 await self._asker.ask(oldest_query(bucket, start, now), oldest.take)
         return oldest.time
-
-
-def _idle(state: _Level) -> str:
-    if state.idle_runs < _IDLE_RUNS:
-        return ""
-    return (
-        f"InfluxDB's task of the level {state.level.name} has not done its work {state.idle_runs} times in a row, and"
-        " OpsWatch had it done (`opswatch provision verify` says what is wrong with the task)"
-    )
-
-
-def _foreign(level: Level, bucket: str, words: str) -> str:
-    return (
-        f"InfluxDB's task of the level {level.name} fails: {words} (is there something in the bucket {bucket} that"
-        " OpsWatch did not write, as text or booleans? delete it; OpsWatch makes the windows of what it knows)"
-    )
 
 
 def _words(answer: Answer) -> str:

@@ -68,7 +68,7 @@ class RollupProgress:
             if level.source == RAW:
                 changed = windows_touched(level, (time for time in times if time < until))
                 # A counter's next sample grows from this one, and lies up to an hour later.
-                changed |= {later for window in changed for later in _followers(level, window)}
+                changed |= {later for window in changed for later in followers(level, window)}
             else:
                 changed = windows_touched(level, changed)
             first = repairable_from(level)
@@ -88,7 +88,8 @@ class RollupProgress:
         progress.until = until
 
 
-def _followers(level: Level, window: int) -> range:
+def followers(level: Level, window: int) -> range:
+    """A window, and those after it in which a counter may grow from one of its samples."""
     return range(window, window + GROWTH_LOOKBACK + level.step, level.step)
 
 

@@ -26,7 +26,10 @@ class StoreStatistics:
 
 @dataclass(frozen=True, slots=True)
 class LevelStatus:
-    """How a rolled-up level stands; windows and failures are counted since open."""
+    """How a rolled-up level stands; windows and failures are counted since open.
+
+    Of a level that nobody could look at yet, `until` is None, and `lag_s` is since open.
+    """
 
     level: str
     until: datetime | None  # every window before it is made; None when there is none

@@ -185,6 +185,21 @@ async def test_a_gap_of_more_than_an_hour_is_no_growth(world: World) -> None:
     ]
 
 
+@pytest.mark.parametrize("tag", ["elapsed", "growth"])
+async def test_a_tag_may_be_called_as_what_growth_is_made_of(world: World, tag: str) -> None:
+    """It is whoever pushes that names tags; a panel shows its series all the same, each for itself."""
+    bucket = world.settings.bucket(MeasurementClass.METRICS)
+    lines = [
+        f"net,host=d,{tag}={one} bytes_recv={at}i {START + (300 + at) * MINUTE}" for at in range(10) for one in "xy"
+    ]
+    world.server.write(bucket, "\n".join(lines))
+    asked = Lines(Selected("net", ("bytes_recv",), ("host:d",)), Function.INCREASE)
+    shown = ("2026-01-01T05:00:00Z", "2026-01-01T06:00:00Z")
+    found = rows(world.server, as_influxdb_sends(influxdb(settings=world.settings)(asked), {}, shown, "10m"))
+
+    assert [row["_value"] for row in found] == ["9", "9"]
+
+
 async def test_a_point_without_a_state_is_no_attempt(world: World) -> None:
     """Somebody may push such a thing; it says nothing of how the probe stands."""
     tags = "probe,service=s,probe=p,kind=http,host=a"

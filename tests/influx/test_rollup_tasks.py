@@ -219,3 +219,22 @@ async def test_the_storage_makes_the_windows(world: World) -> None:
         await asker.ask(FluxQuery('import "profiler"\n' + flux.replace("now()", "2026-01-01T01:00:00Z"), {}), take)
         labels = Counter("".join(letter for letter in label if not letter.isdigit()) for label in found)
         assert {name: count for name, count in labels.items() if "Read" in name} == expected[task.level]
+
+
+@pytest.mark.parametrize("tag", ["gap", "grown", "start", "stop", "every", "of", "suffix"])
+async def test_a_tag_may_be_called_as_a_column_that_the_task_needs(world: World, tag: str) -> None:
+    """Its series keep it, in every aggregate."""
+    world.registry.learn("named", [tag], ["x"])
+    points = [Point.of("named", {tag: one}, {"x": float(n)}, START + n * MINUTE) for n in range(60) for one in "ab"]
+    await world.write(points)
+    assert await world.run(rollup_task(world.settings, FIVE_MINUTES, windows=12).flux, START + HOUR) == ""
+    assert await world.run(rollup_tasks(world.settings)[1].flux, START + HOUR) == ""
+
+    for level in LEVELS:
+        bucket = world.settings.level_bucket(level)
+        text = f'''from(bucket: "{bucket}") |> range(start: 2025-12-31T00:00:00Z, stop: 2026-01-02T00:00:00Z)
+            |> filter(fn: (r) => r._field == "x_inc") |> sum()'''
+        (result,) = world.server.call("GET", f"/query?db={bucket}&q=SHOW+SERIES")["results"]  # type: ignore[misc]
+        (series,) = result["series"]  # type: ignore[index]
+        assert sorted(key for (key,) in series["values"]) == [f"named,{tag}=a", f"named,{tag}=b"]
+        assert [row["_value"] for row in rows(world.server, text)] == ["59", "59"]

@@ -1,27 +1,31 @@
 """Levels in InfluxDB: what its tasks missed or late samples touched is found and made, whatever happens meanwhile."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
 from influx.connection import InfluxConnection
 from influx.encoder import Encoder
+from influx.parameters import FluxQuery
 from influx.reader import InfluxReader
-from influx.rollup_tasks import rollup_tasks
+from influx.rollup_coverage import Counts
+from influx.rollup_tasks import rollup_task, rollup_tasks
 from influx.rollups import Rollups
 from influx.settings import InfluxSettings
-from telemetry.errors import StoreUnavailable
+from telemetry.errors import QueryTimedOut, StoreUnavailable
 from telemetry.measurements import BUILT_IN
 from telemetry.points import Point
-from telemetry.rollup import FIVE_MINUTES, ONE_HOUR
+from telemetry.rollup import FIVE_MINUTES, LEVELS, ONE_HOUR
 from telemetry.schema import MeasurementClass
 from telemetry.series import Function, SeriesQuery, SeriesResult, ValuesOf, ValuesQuery, Window
 from telemetry.store_status import LevelStatus
 from telemetry.times import to_datetime
-from tests.collector.doubles import REAL_CLOCK
+from tests.collector.doubles import REAL_CLOCK, SetClock
 from tests.influx.plain_query import rows
 from tests.influx.server import InfluxServer
 from tests.influx.stub import QUERY, Reply, Request, error, stub_server
@@ -57,15 +61,24 @@ class World:
         while await self.rollups.step(now):
             pass
 
+    async def run_tasks(self, now: int, *windows: int) -> None:
+        """So many windows of each level up to now, as InfluxDB's tasks make them."""
+        for level, count in zip(LEVELS, windows, strict=True):
+            assert await self.rollups._run(rollup_task(self.settings, level, windows=count).flux, now) == ""
+
     async def ask(self, *functions: Function, stop: int = 3 * HOUR, step: int = HOUR) -> SeriesResult:
         return await self.reader.read(SeriesQuery("net", ("bytes_sent",), START, START + stop, Window(step, functions)))
 
     def levels(self, now: int) -> dict[str, LevelStatus]:
         return {one.level: one for one in self.rollups.status(to_datetime(now))}
 
-    def delete(self, level: str, start: int, stop: int) -> None:
+    def delete(self, level: str, start: int, stop: int, predicate: str = "") -> None:
         """What a level has of some time is deleted, by somebody else."""
-        bounds = {"start": to_datetime(start).isoformat(), "stop": to_datetime(stop).isoformat()}
+        bounds = {
+            "start": to_datetime(start).isoformat(),
+            "stop": to_datetime(stop).isoformat(),
+            "predicate": predicate,
+        }
         bucket = f"{self.settings.bucket_prefix}_{level}"
         self.server.call("POST", f"/api/v2/delete?org={self.settings.org}&bucket={bucket}", bounds)
 
@@ -249,6 +262,20 @@ async def test_what_somebody_else_wrote_stops_only_the_task(world: World) -> Non
     assert f"is there something in the bucket {world.settings.bucket(MeasurementClass.METRICS)}" in told
 
 
+async def test_what_stopped_the_task_is_told_no_longer_than_it_does(world: World) -> None:
+    """Nothing has to be made again for that: the task's next windows are there."""
+    await world.write(*[sent(minute, minute) for minute in range(200)])
+    await world.put(f'foreign,host=a said="x" {START + 30 * MINUTE}')
+    await world.roll_up(START + 2 * HOUR)
+    told = [one for one in world.rollups.notes if "fails" in one]
+    world.delete("raw", START, START + HOUR, '_measurement="foreign"')
+    await world.run_tasks(START + 125 * MINUTE, 2, 1)
+    await world.roll_up(START + 127 * MINUTE)
+
+    assert len(told) == 1
+    assert [one for one in world.rollups.notes if "fails" in one] == []
+
+
 async def test_a_level_that_cannot_be_written_is_told_and_made_when_it_can(world: World) -> None:
     """Its age counts from the first window that would not be made; queries read samples meanwhile."""
     await world.write(*[sent(minute, minute) for minute in range(120)])
@@ -281,6 +308,79 @@ async def test_a_level_that_cannot_be_written_is_told_and_made_when_it_can(world
         assert segments(await one.ask(Function.COUNT, stop=2 * HOUR)) == [("1h", 0, 120)]
 
 
+async def test_an_hour_waits_for_its_windows_that_would_not_be_made(world: World) -> None:
+    """Made from what is known to be wrong, it would count as right for good."""
+    await world.write(*[sent(minute, minute) for minute in range(180)])
+    await world.roll_up(START + 200 * MINUTE)
+    raw, *levels = (world.settings.bucket(MeasurementClass.METRICS), *map(world.settings.level_bucket, LEVELS))
+    rights = [("read", name) for name in (raw, *levels)] + [("write", levels[1])]
+    await world.write(sent(31.5, 32))
+    world.connection._token = world.server.make_token(*rights)
+    await world.roll_up(START + 200 * MINUTE)
+    waiting = await world.ask(Function.COUNT)
+    world.connection._token = world.server.token
+    await world.roll_up(START + 203 * MINUTE)
+    healed = await world.ask(Function.COUNT)
+
+    assert (segments(waiting), values(waiting)) == ([("raw", 0, 180)], [[61, 60, 60]])
+    assert (segments(healed), values(healed)) == ([("1h", 0, 180)], [[61, 60, 60]])
+
+
+async def test_an_hour_that_its_task_made_before_a_counters_windows_were_mended_is_made_again(world: World) -> None:
+    """Its counts are right: only what it says of growth is not. A process that ended had written what came late."""
+    await world.put(
+        "\n".join(Encoder(BUILT_IN).encode([sent(one, one) for one in range(200) if one < 40 or one > 59]).lines)
+    )
+    await world.run_tasks(START + 3 * HOUR, 36, 3)
+    await world.put("\n".join(Encoder(BUILT_IN).encode([sent(one, one) for one in range(40, 60)]).lines))
+    await world.roll_up(START + 199 * MINUTE)
+    answer = await world.ask(Function.COUNT, Function.INCREASE)
+
+    assert segments(answer) == [("1h", 0, 180)]
+    assert values(answer) == [[60, 60, 60], [59, 60, 60]]
+
+
+async def test_what_grew_from_late_samples_is_made_again_beyond_what_is_counted_at_once(world: World) -> None:
+    """A day is counted, then the next; the last samples of the one came late, and the other was made before."""
+    day = 24 * 60
+    early = [sent(one, one) for one in range(0, day + 180, 2) if one < day - 10 or one >= day]
+    await world.put("\n".join(Encoder(BUILT_IN).encode(early).lines))
+    await world.run_tasks(START + 27 * HOUR, 27 * 12, 27)
+    await world.put("\n".join(Encoder(BUILT_IN).encode([sent(one, one) for one in range(day - 10, day, 2)]).lines))
+    await world.roll_up(START + (day + 199) * MINUTE)
+    answer = await world.ask(Function.INCREASE, stop=27 * HOUR)
+
+    assert segments(answer) == [("1h", 0, 27 * 60)]
+    assert values(answer) == [[58, *[60] * 26]]
+
+
+async def test_what_somebody_else_changes_later_is_found_within_the_hour(world: World) -> None:
+    """Late samples of another program, or a level that was put back from a backup: the newest day is counted hourly."""
+    await world.write(*[sent(minute, minute) for minute in range(400)])
+    await world.roll_up(START + 399 * MINUTE)
+    world.delete("5m", START + 50 * MINUTE, START + 70 * MINUTE)
+    world.delete("1h", START + 3 * HOUR, START + 4 * HOUR)
+    await world.put("\n".join(Encoder(BUILT_IN).encode([sent(200.5, 201)]).lines))
+    await world.roll_up(START + 460 * MINUTE)
+    answer = await world.ask(Function.COUNT, stop=6 * HOUR)
+
+    assert segments(answer) == [("1h", 0, 360)]
+    assert values(answer) == [[60, 60, 60, 61, 60, 60]]
+
+
+async def test_older_days_are_counted_in_turn(world: World) -> None:
+    """One of them each hour: what was changed in the last month is found within two days, at little cost."""
+    await world.write(*[sent(minute, minute) for minute in range(60)])
+    await world.roll_up(START + 20 * DAY)
+    world.delete("5m", START, START + HOUR)
+    world.delete("1h", START, START + HOUR)
+    for hour in range(1, 31):
+        await world.roll_up(START + 20 * DAY + hour * (HOUR + MINUTE))
+
+    answer = await world.ask(Function.COUNT, stop=HOUR)
+    assert (segments(answer), values(answer)) == ([("1h", 0, 60)], [[60]])
+
+
 async def test_a_window_that_would_not_be_made_is_tried_less_and_less_often(world: World) -> None:
     """A minute later, then two, up to an hour: a server in trouble is not asked without end."""
     await world.write(sent(1, 7))
@@ -300,6 +400,58 @@ async def test_a_window_that_would_not_be_made_is_tried_less_and_less_often(worl
         at = [20 * number for number, count in enumerate(tries) if number and count > tries[number - 1]]
 
         assert at[:5] == [60, 180, 420, 900, 1_860]
+
+
+async def test_windows_that_need_too_much_memory_together_are_made_in_smaller_pieces(world: World) -> None:
+    """What one query may take is limited (docker-compose.yml); two windows are what the task itself makes."""
+    run = world.rollups._run
+
+    async def run_with_little_memory(flux: str, now: int) -> str:
+        length, unit = re.findall(r"date.sub\(d: (\d+)([mh]), from: stop", flux)[0]
+        is_much = "_raw" in flux and int(length) * {"m": 1, "h": 60}[unit] > 30
+        return "memory allocation limit reached: limit 9 bytes" if is_much else await run(flux, now)
+
+    world.rollups._run = run_with_little_memory  # type: ignore[method-assign]
+    await world.write(*[sent(minute, minute) for minute in range(200)])
+    for minute in range(198, 210):
+        await world.roll_up(START + minute * MINUTE)
+
+    assert segments(await world.ask(Function.COUNT)) == [("1h", 0, 180)]
+    assert values(await world.ask(Function.COUNT)) == [[60, 60, 60]]
+    assert [told for told in world.rollups.notes if "memory" in told] == []
+
+
+async def test_what_cannot_be_counted_in_time_is_counted_in_smaller_pieces(world: World) -> None:
+    """A day of a large site may take longer than a query may."""
+    count = world.rollups._counts
+
+    async def count_slowly(question: FluxQuery) -> Counts:
+        start, stop = (question.parameters[name] for name in ("p_start", "p_stop"))
+        if stop.nanoseconds - start.nanoseconds > 5 * HOUR:  # type: ignore[union-attr]
+            raise QueryTimedOut("too slow")
+        return await count(question)
+
+    world.rollups._counts = count_slowly  # type: ignore[method-assign]
+    await world.write(*[sent(minute, minute) for minute in range(600)])
+    for _ in range(12):
+        with suppress(QueryTimedOut):
+            await world.roll_up(START + 11 * HOUR)
+
+    assert segments(await world.ask(Function.COUNT, stop=10 * HOUR)) == [("1h", 0, 600)]
+
+
+async def test_a_window_is_not_given_up_for_the_time_that_a_clock_was_ahead() -> None:
+    """It was to be tried again in a minute, by a clock that is put right meanwhile."""
+    async with stub_server() as stub, InfluxConnection.opened(stub.settings()) as connection:
+        stub.script(QUERY, [_failing_server])
+        rollups = Rollups(connection, BUILT_IN, REAL_CLOCK, lambda _: None)
+        failures = []
+        for now in (START + 20 * HOUR, START + 9 * MINUTE, START + 9 * MINUTE + 20 * SECOND, START + 11 * MINUTE):
+            while await rollups.step(now):
+                pass
+            failures.append(rollups.status(to_datetime(START))[0].failures)
+
+        assert [one - failures[0] for one in failures] == [0, 1, 1, 2]
 
 
 def _failing_server(request: Request) -> Reply:
@@ -339,6 +491,21 @@ async def test_what_is_written_while_windows_are_counted_and_made_is_not_forgott
             await rollups.step(START + HOUR)
 
         assert [text.rpartition('"now": ')[2] for text in made] == ['"2026-01-01T00:55:00Z"}'] * 2
+
+
+async def test_a_level_that_nobody_could_look_at_grows_old_from_the_start() -> None:
+    """A server that is away when OpsWatch starts: how far its levels are is not known, which is to be told as well."""
+    async with stub_server() as stub, InfluxConnection.opened(stub.settings()) as connection:
+        stub.script(QUERY, [lambda _: Reply(503, b"busy", {})])
+        clock = SetClock()
+        rollups = Rollups(connection, BUILT_IN, clock.clock, lambda _: None)
+        with pytest.raises(StoreUnavailable):
+            await rollups.roll_up()
+        early, *_ = rollups.status(clock.wall + timedelta(minutes=10))
+        late, hour = rollups.status(clock.wall + timedelta(minutes=12))
+
+        assert (late.until, late.lag_s) == (None, 720)
+        assert [early.is_late(FIVE_MINUTES), late.is_late(FIVE_MINUTES), hour.is_late(ONE_HOUR)] == [False, True, False]
 
 
 @pytest.mark.parametrize(
