@@ -130,7 +130,7 @@ def acting(action: Action) -> Handler:
 
 async def _own_troubles(doors: Doors) -> list[str]:
     own = await doors.own_health()
-    return [visible(own.alerting_trouble, 500)] if own.alerting_trouble else []
+    return [visible(trouble, 500) for trouble in (own.alerting_trouble, own.loop_trouble) if trouble]
 
 
 async def _history(request: web.Request, now: datetime) -> HistoryView:

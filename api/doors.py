@@ -200,6 +200,7 @@ class OwnHealth:
     disk: DiskHealth | None = None
     store_notes: tuple[str, ...] = ()  # sentences about what is odd with the store
     server: ServerHealth | None = None  # None: the store is a file of ours
+    loop_trouble: str = ""  # at which stage the way from a probe to a message is broken
     alerting_trouble: str = ""  # why rules are not evaluated, or their findings not kept
     longest_write_ms: float | None = None  # of the store, in the ten seconds before the newest sample
     longest_query_ms: float | None = None

@@ -121,6 +121,7 @@ def _facts(own: OwnHealth, now: datetime, version: str) -> tuple[Fact, ...]:
         Fact("Spool", f"{_spool_words(own)}; {dropped}", "critical" if own.spool_dropped_points else ""),
         Fact("Store takes points", own.spool_trouble or "yes", "critical" if own.spool_trouble else ""),
         *((Fact("Alerting", own.alerting_trouble, "critical"),) if own.alerting_trouble else ()),
+        *((Fact("Loop", own.loop_trouble, "critical"),) if own.loop_trouble else ()),
         *(Fact("Lost", _lost_words(one), "critical") for one in own.lost),
         *(() if own.disk is None else (_disk_fact(own.disk),)),
         *(_rollup_fact(one) for one in own.rollups),

@@ -19,7 +19,12 @@ from alerting.machine import Alert, Reading, Status, step
 from alerting.rules import Comparison, Rule, Selection, Severity, Threshold, Value
 from collector.http_probe import HttpProber
 from collector.targets import HttpRequestSpec, ProbeSpec
+from opswatch.alerting import Alerting
+from opswatch.scheduler import Job, Scheduler
+from opswatch.storage import Place
+from opswatch.telling import Telling
 from opswatch.telling_settings import HeartbeatSettings
+from opswatch.write_path import WritePath
 from telemetry.clock import Clock
 from telemetry.errors import OpsWatchError
 from telemetry.health import Outcome
@@ -30,10 +35,11 @@ from telemetry.times import NANOSECONDS_PER_MILLISECOND, duration_nanoseconds, f
 
 logger = logging.getLogger(__name__)
 
-MEASUREMENT = "opswatch_canary"
+MEASUREMENT = "opswatch_loop"
 EVERY = timedelta(seconds=60)
 _LOOKED_FOR = 3  # points
 _PATIENCE = timedelta(seconds=10)
+_FIRST = timedelta(seconds=5)  # after the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,16 @@ class Canary:
         self.interval = heartbeat.interval if heartbeat is not None else EVERY
         self._started = parts.clock.monotonic()
         self._sent: deque[tuple[int, float]] = deque(maxlen=_LOOKED_FOR)  # time of the point, and when it went
+        self._is_blind = False  # the store did not answer the last time: what it holds is not known
         self._told: Stage | None = None
         self._address = ""
         self._beats = 0
         self.passes: dict[Stage, float] = {}
+
+    def plan_jobs(self, scheduler: Scheduler, address: str) -> None:
+        """A pulse every interval, from now on: the page answers at this address."""
+        self.begin(address)
+        scheduler.add(Job("canary", self.pulse_once, self.interval, first=_FIRST))
 
     def begin(self, address: str) -> None:
         """From now on the page answers there."""
@@ -84,8 +96,10 @@ class Canary:
         """What is broken; None when nothing is, or before the first point had the time to go all the way."""
         if not self._address:
             return None
-        now = self._parts.clock.monotonic()
-        return breakage(self.passes, self._started, now, self.interval.total_seconds())
+        passes = dict(self.passes)
+        if self._is_blind and Stage.QUERY in passes:
+            passes |= dict.fromkeys((Stage.STORE, Stage.RULE), passes[Stage.QUERY])
+        return breakage(passes, self._started, self._parts.clock.monotonic(), self.interval.total_seconds())
 
     def trouble(self) -> str:
         """For pages: what is broken, also when it is only the address outside that does not answer."""
@@ -138,8 +152,10 @@ class Canary:
         try:
             result = await self._parts.reader.read(asked, _PATIENCE)
         except OpsWatchError as error:
+            self._is_blind = True
             logger.warning("the canary's point cannot be asked for", extra={"reason": error.message})
             return
+        self._is_blind = False
         self._pass(Stage.QUERY)
         there = {time for one in result.series if ("host", self._parts.host) in one.series.tags for time in one.times}
         found = [went for time, went in self._sent if time in there]
@@ -190,11 +206,10 @@ class Canary:
             logger.warning("the dead man's switch cannot be reached", extra={"reason": type(error).__name__})
 
     async def _tell(self, found: Breakage | None) -> None:
-        """Once for each breakage, and once when it is over."""
-        stage = None if found is None else found.stage
-        if stage is self._told:
+        """Once for each breakage, and once when it is over; while it mends, later stages are late for a while."""
+        if (found is None) is (self._told is None):
             return
-        before, self._told = self._told, stage
+        before, self._told = self._told, None if found is None else found.stage
         if found is not None:
             words = f"{found.words}. Until it is mended OpsWatch may not notice what happens."
         else:
@@ -204,3 +219,20 @@ class Canary:
             await self._parts.tell(words)
         except OpsWatchError as error:
             logger.warning("nobody can be told of the loop", extra={"reason": error.message})
+
+
+def canary_of(place: Place, intake: WritePath, reader: SeriesReader, alerting: Alerting, telling: Telling) -> Canary:
+    """The canary of this server; the dead man's switch of its settings."""
+    settings = place.settings
+    parts = CanaryParts(
+        intake.prober,
+        intake.writer,
+        reader,
+        alerting.trouble,
+        lambda: telling.last_round,
+        telling.tell_own,
+        place.clock,
+        place.host,
+        alerting_enabled=settings.alerting_enabled,
+    )
+    return Canary(parts, settings.telling.heartbeat)

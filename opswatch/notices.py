@@ -27,6 +27,7 @@ class NoticeWriter:
     unit: Callable[[str], str]
     link: Link | None
     picture: TrendPicture | None
+    pictured: frozenset[str] = frozenset()  # receivers whose messages can hold a picture
 
     async def __call__(self, claimed: Claimed) -> Notice:
         """The message; it never fails for want of a picture."""
@@ -77,7 +78,7 @@ class NoticeWriter:
         return self.link(claimed.identifier, claimed.receiver, act) if self.link is not None else ""
 
     async def _picture(self, claimed: Claimed) -> bytes | None:
-        if self.picture is None or not claimed.items:
+        if self.picture is None or not claimed.items or claimed.receiver not in self.pictured:
             return None
         try:
             async with asyncio.timeout(_LONGEST_DRAWING):

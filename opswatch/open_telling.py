@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from alerting.delivery import Post
 from alerting.notifiers.chat import ChatSender
@@ -13,9 +14,13 @@ from alerting.notifiers.email import EmailSender
 from alerting.notifiers.webhook import WebhookSender
 from alerting.outbox import Sender, TrendPicture
 from alerting.receivers import ReceiverKind
+from api.incident_picture import IncidentPicture
 from opswatch.alerting import Alerting
+from opswatch.link_desk import StoredLinkDesk
+from opswatch.link_keys import LinkKeys
 from opswatch.notices import Link, NoticeWriter
 from opswatch.state import State
+from opswatch.storage import Place
 from opswatch.telling import Telling, TellingParts
 from opswatch.telling_settings import TellingSettings
 from telemetry.clock import Clock
@@ -32,11 +37,26 @@ class Means:
 
 
 @asynccontextmanager
-async def open_telling(
+async def open_telling(place: Place, state: State, alerting: Alerting) -> AsyncIterator[tuple[Telling, StoredLinkDesk]]:
+    """Telling, and the links in its messages, as long as the block runs. Raises StoreUnavailable."""
+    settings, clock = place.settings, place.clock
+    async with AsyncExitStack() as stack:
+        keys, public_url = LinkKeys(place.directory), settings.telling.public_url
+        links = StoredLinkDesk(keys, state, public_url, clock, alerting.refresh)
+        picture = IncidentPicture(alerting, alerting, alerting, clock, ZoneInfo(settings.time_zone))
+        stack.callback(picture.close)
+        means = Means(senders(clock, stack), links.link if public_url else None, picture, place.host)
+        joined = joined_telling(settings.telling, state, alerting, means, clock)
+        yield await stack.enter_async_context(joined), links
+
+
+@asynccontextmanager
+async def joined_telling(
     settings: TellingSettings, state: State, alerting: Alerting, means: Means, clock: Clock
 ) -> AsyncIterator[Telling]:
-    """Telling, as long as the block runs; then nothing is sent any more. Raises StoreUnavailable."""
-    writer = NoticeWriter(means.host, settings.public_url, alerting.unit, means.link, means.picture)
+    """Telling by these means, as long as the block runs; then nothing is sent any more. Raises StoreUnavailable."""
+    pictured = frozenset(one.name for one in settings.receivers if one.kind is ReceiverKind.EMAIL)
+    writer = NoticeWriter(means.host, settings.public_url, alerting.unit, means.link, means.picture, pictured)
     post = Post(state.outbox, means.senders, writer, clock, random.random)
     telling = Telling(TellingParts(settings, state, post, alerting.suppressed, clock))
     await telling.start()

@@ -13,13 +13,16 @@ from collector.process import ProcessSampler
 from collector.spool import Spool, oldest_age_seconds
 from dashboards.units import format_seconds
 from opswatch.alerting import Alerting
+from opswatch.canary import Canary
 from opswatch.catch_up import CatchUp
 from opswatch.exposition import exposition
 from opswatch.loop_lag import LoopLag
 from opswatch.program_log import ProgramLog
 from opswatch.scheduler import Scheduler
 from opswatch.storage import Storage
+from opswatch.telling import Telling
 from telemetry.clock import Clock
+from telemetry.errors import StoreUnavailable
 from telemetry.points import FieldValue, Point
 from telemetry.rollup import LEVELS
 from telemetry.schema import Registry
@@ -41,6 +44,8 @@ class Watched:
     lag: LoopLag
     log: ProgramLog
     alerting: Alerting
+    telling: Telling
+    canary: Canary
 
 
 class SelfWatch:
@@ -70,8 +75,15 @@ class SelfWatch:
             self._store_point(time),
             *self._rollup_points(now, time),
             self._point("opswatch_alerting", time, self._parts.alerting.figures()),
+            *await self._notify_points(time),
         )
         await self._parts.collector.keep((*self._points, *self._new_server_points()))
+
+    async def _notify_points(self, time: int) -> Sequence[Point]:
+        try:
+            return (self._point("opswatch_notify", time, await self._parts.telling.figures()),)
+        except StoreUnavailable:
+            return ()  # nothing is known of it at the moment
 
     async def own_health(self) -> OwnHealth:
         """How OpsWatch stands at this moment."""
@@ -87,6 +99,7 @@ class SelfWatch:
                     ("store_damaged", condition.damage),
                     ("disk_low", disk.level is not RoomLevel.ENOUGH),
                     ("alerting_stalled", self._parts.alerting.trouble(now)),
+                    ("loop_broken", self._parts.canary.breakage() is not None),
                 )
                 if trouble
             ),
@@ -100,6 +113,7 @@ class SelfWatch:
             store_series=_whole(store.get("series")),
             store_notes=(*condition.notes, *filter(None, map(_late_words, condition.levels))),
             alerting_trouble=self._parts.alerting.trouble(now),
+            loop_trouble=self._parts.canary.trouble(),
             server=ServerHealth(condition.address, condition.version, condition.canary_ms)
             if condition.address
             else None,

@@ -23,7 +23,7 @@ from opswatch.state import State
 from opswatch.telling_settings import TellingSettings
 from telemetry.clock import Clock
 from telemetry.errors import NotFound
-from telemetry.points import Tags
+from telemetry.points import FieldValue, Tags
 from telemetry.times import from_datetime
 
 logger = logging.getLogger(__name__)
@@ -125,6 +125,10 @@ class Telling:
             lambda quiet, severity: quiet_until(quiet, severity, now),
             self._parts.suppressed(),
         )
+
+    async def figures(self) -> dict[str, FieldValue]:
+        """The fields of `opswatch_notify`. Raises StoreUnavailable."""
+        return await self._parts.state.explanations.figures(self._now())
 
     async def receivers(self) -> Sequence[ReceiverStatus]:
         """See `ReceiverDesk.receivers`."""

@@ -20,15 +20,14 @@ from collector.disk_room import DiskRoom, filesystem_of
 from collector.host import HostSampler
 from opswatch.backup import Backups, Surroundings
 from opswatch.boards import load_boards
+from opswatch.canary import canary_of
 from opswatch.data_directory import DataDirectory, ServerFacts
 from opswatch.jobs import plan
-from opswatch.link_desk import StoredLinkDesk
-from opswatch.link_keys import LinkKeys
 from opswatch.listener import listening
 from opswatch.loop_lag import LoopLag
 from opswatch.migration import bring_forward
 from opswatch.open_alerting import open_alerting
-from opswatch.open_telling import Means, open_telling, senders
+from opswatch.open_telling import open_telling
 from opswatch.program_log import ProgramLog
 from opswatch.scheduler import Scheduler
 from opswatch.self_watch import SelfWatch, Watched
@@ -84,13 +83,11 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         storage = await stack.enter_async_context(open_storage(place, registry))
         intake = await stack.enter_async_context(open_write_path(place, storage, registry, state.learned_schema))
         spool, collector = intake.spool, intake.collector
-        scheduler = Scheduler(clock)
-        lag = LoopLag()
+        scheduler, lag = Scheduler(clock), LoopLag()
         alerting = await open_alerting(settings, state, (storage.reader, spool), registry, clock)
-        links = StoredLinkDesk(LinkKeys(directory), state, settings.telling.public_url, clock, alerting.refresh)
-        means = Means(senders(clock, stack), links.link, None, host)
-        telling = await stack.enter_async_context(open_telling(settings.telling, state, alerting, means, clock))
-        parts = Watched(storage, spool, room, collector, scheduler, lag, log, alerting)
+        telling, links = await stack.enter_async_context(open_telling(place, state, alerting))
+        canary = canary_of(place, intake, storage.reader, alerting, telling)
+        parts = Watched(storage, spool, room, collector, scheduler, lag, log, alerting, telling, canary)
         watch = SelfWatch(parts, registry, clock, host)
         doors = Doors(
             reader=CachedReader(storage.reader, clock.monotonic),
@@ -139,6 +136,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         if settings.alerting_enabled:
             alerting.plan_jobs(scheduler)
             telling.plan_jobs(scheduler)
+        canary.plan_jobs(scheduler, address)
         await stack.enter_async_context(lag.watched())
         await stack.enter_async_context(scheduler.running())
         yield RunningApp(url, await owner_link(state, settings, url, clock), token, alerting.reload)

@@ -23,6 +23,8 @@ class WritePath:
     """Where points come in. `pushed` takes those of applications, `replay` what stores refused before."""
 
     spool: Spool
+    prober: HttpProber
+    writer: ReservingWriter
     collector: Collector
     pushed: Intake
     replay: Replay
@@ -46,4 +48,4 @@ async def open_write_path(
         known = IntakeSettings(place.settings.retention.raw, storage.tag_sets)
         intake = Intake(reserving, registry, learned, quarantine, clock, known)
         parts = ReplayParts(intake, registry, storage.writer, room)
-        yield WritePath(spool, collector, intake, Replay(quarantine, directory.root, parts))
+        yield WritePath(spool, prober, reserving, collector, intake, Replay(quarantine, directory.root, parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from telemetry.histogram import BOUNDS, bucket_field
 from telemetry.influxdb_measurements import INFLUXDB
 from telemetry.schema import Field, FieldKind, FieldType, Measurement, MeasurementClass, Registry
+from telemetry.telling_measurements import TELLING
 
 
 def _gauge(name: str, unit: str, description: str = "") -> Field:
@@ -323,30 +324,6 @@ OPSWATCH_ALERTING = Measurement(
     "The evaluation of rules",
 )
 
-OPSWATCH_CANARY = Measurement(
-    "opswatch_canary",
-    _SELF,
-    ("host",),
-    (_gauge("latency_ms", "ms", "of the page's own answer to the canary's probe"),),
-    1_000,
-    "A point that goes all the way, every interval of the dead man's switch",
-)
-
-OPSWATCH_NOTIFY = Measurement(
-    "opswatch_notify",
-    _SELF,
-    ("host",),
-    (
-        _amount("waiting", "1", "messages on their way"),
-        _gauge("oldest_s", "s", "age of the oldest of them"),
-        _amount("delivered", "1", "messages, of all that are kept"),
-        _amount("dead", "1", "dead letters, of all that are kept"),
-        _amount("dead_lately", "1", "dead letters of the last hour"),
-    ),
-    1_000,
-    "Messages to receivers",
-)
-
 OPSWATCH_TROUBLE = Measurement(
     "opswatch_trouble",
     _SELF,
@@ -393,6 +370,7 @@ BUILT_IN = Registry(
         OPSWATCH_ROLLUP,
         OPSWATCH_CANARY,
         OPSWATCH_ALERTING,
+        *TELLING,
         OPSWATCH_TROUBLE,
         *INFLUXDB,
     )

@@ -18,9 +18,11 @@ from opswatch.state.incidents import find_incident
 from opswatch.state.ledger_rows import moment_of
 from opswatch.state.telling_tables import attempt, delivery, item, reason
 from telemetry.errors import InvalidRequest, NotFound
-from telemetry.times import from_datetime, to_datetime
+from telemetry.points import FieldValue
+from telemetry.times import NANOSECONDS_PER_SECOND, from_datetime, to_datetime
 
 MAX_LISTED = 500
+LATELY = 3_600 * NANOSECONDS_PER_SECOND
 _MOST_INCIDENTS = 20  # numbers that a line names
 _Row = Row[Any]
 
@@ -104,16 +106,23 @@ class StoredExplanations:
 
         return await self._database.run(work)
 
-    async def figures(self) -> dict[str, int]:
-        """How many messages are in each state, and when the oldest that waits was made (ns; 0: none does)."""
+    async def figures(self, now: int) -> dict[str, FieldValue]:
+        """The fields of `opswatch_notify`. Raises StoreUnavailable."""
         counts = select(delivery.c.state, func.count()).group_by(delivery.c.state)
-        waiting = delivery.c.state.in_(UNFINISHED)
-        oldest = select(func.min(delivery.c.created)).where(waiting)
+        oldest = select(func.min(delivery.c.created)).where(delivery.c.state.in_(UNFINISHED))
+        dead = delivery.c.state == DeliveryState.DEAD.value
+        lately = select(func.count()).where(dead, delivery.c.finished > now - LATELY)
 
-        def work(connection: Connection) -> dict[str, int]:
-            found = {state.value: 0 for state in DeliveryState}
-            found.update({row[0]: row[1] for row in connection.execute(counts)})
-            return found | {"oldest": connection.execute(oldest).scalar() or 0}
+        def work(connection: Connection) -> dict[str, FieldValue]:
+            found = {row[0]: row[1] for row in connection.execute(counts)}
+            first = connection.execute(oldest).scalar()
+            return {
+                "waiting": sum(found.get(state, 0) for state in UNFINISHED),
+                "oldest_s": 0.0 if first is None else max(0.0, (now - first) / NANOSECONDS_PER_SECOND),
+                "delivered": found.get(DeliveryState.DELIVERED.value, 0),
+                "dead": found.get(DeliveryState.DEAD.value, 0),
+                "dead_lately": connection.execute(lately).scalar_one(),
+            }
 
         return await self._database.run(work)
 

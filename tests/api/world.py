@@ -44,7 +44,7 @@ from opswatch.data_directory import VERSION, DataDirectory
 from opswatch.link_desk import StoredLinkDesk
 from opswatch.link_keys import LinkKeys
 from opswatch.listener import listening
-from opswatch.open_telling import Means, open_telling
+from opswatch.open_telling import Means, joined_telling
 from opswatch.rules_file import load_rules
 from opswatch.state import State
 from opswatch.telling import Telling
@@ -307,7 +307,7 @@ async def running(
         keys = LinkKeys(DataDirectory(folder))
         links = StoredLinkDesk(keys, state, "http://ops.example", clock.clock, alerting.refresh)
         means = Means(dict.fromkeys(ReceiverKind, Taken()), links.link, None, "h1")
-        telling = await stack.enter_async_context(open_telling(TELLING, state, alerting, means, clock.clock))
+        telling = await stack.enter_async_context(joined_telling(TELLING, state, alerting, means, clock.clock))
         doors = Doors(
             reader=reader or store,
             exporter=exporter if reader is None else None,

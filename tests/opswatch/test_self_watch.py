@@ -58,7 +58,7 @@ class Storage:
 def test_a_late_level_is_a_point_that_says_why() -> None:
     """One for each level at each sample, active or not: what stops is seen too."""
     storage = Storage(Figures((standing(FIVE_MINUTES, 7_000.0), standing(ONE_HOUR, 7_000.0))))
-    parts = Watched(*cast("list[Any]", [storage, None, None, None, None, None, None, None]))
+    parts = Watched(*cast("list[Any]", [storage, None, None, None, None, None, None, None, None, None]))
     watch = SelfWatch(parts, BUILT_IN, Clock(lambda: NOW, lambda: 0.0), "here")
     points = [one for one in watch._rollup_points(NOW, 7) if one.measurement == "opswatch_trouble"]
 
