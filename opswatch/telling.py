@@ -72,6 +72,9 @@ class Telling:
         again = await self._parts.state.outbox.reclaim(now)
         if again:
             logger.info("messages whose fate is not known are sent again", extra={"messages": again})
+        lost = await self._parts.state.outbox.abandon(tuple(self._receivers), now)
+        if lost:
+            logger.warning("messages waited for receivers that there are no more", extra={"messages": lost})
         await self._parts.state.telling.touch(now)
 
     def plan_jobs(self, scheduler: Scheduler) -> None:

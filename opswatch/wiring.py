@@ -136,7 +136,7 @@ async def open_app(settings: Settings, log: ProgramLog, *, only_answering: bool 
         if settings.alerting_enabled:
             alerting.plan_jobs(scheduler)
             telling.plan_jobs(scheduler)
-        canary.plan_jobs(scheduler, address)
+        canary.plan_jobs(scheduler, url)
         await stack.enter_async_context(lag.watched())
         await stack.enter_async_context(scheduler.running())
         yield RunningApp(url, await owner_link(state, settings, url, clock), token, alerting.reload)

@@ -70,6 +70,13 @@ class StoredOutbox:
         again = sending.values(state=DeliveryState.WAITING.value, due=now, lease=None)
         return await self._database.run(lambda connection: connection.execute(again).rowcount)
 
+    async def abandon(self, receivers: Sequence[str], now: int) -> int:
+        """What waits for a receiver that there is no more is a dead letter; how many. Raises StoreUnavailable."""
+        lost = delivery.c.state.in_(UNFINISHED) & delivery.c.receiver.not_in(receivers)
+        facts = {"state": DeliveryState.DEAD.value, "finished": now, "note": "there is no such receiver any more"}
+        wish = update(delivery).where(lost).values(**facts)
+        return await self._database.run(lambda connection: connection.execute(wish).rowcount)
+
     async def waiting(self, now: int) -> Sequence[str]:
         """Receivers for whom something is due. Raises StoreUnavailable."""
         wanted = select(delivery.c.receiver).where(_is_due(now)).distinct().order_by(delivery.c.receiver)

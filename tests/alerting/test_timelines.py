@@ -364,3 +364,14 @@ async def test_messages_of_one_incident_keep_their_order(tmp_path: Path) -> None
         await it.go(30)
         await it.fire("b", rule="disk")
         assert await it.go(60) == ["40 mail: disk b opened"]
+
+
+async def test_what_waits_for_a_receiver_that_is_no_more_is_a_dead_letter(tmp_path: Path) -> None:
+    """At the next start: nothing waits for ever."""
+    async with office(tmp_path, receiver("mail")) as it:
+        it.mailbox.answer = refusing("mail")
+        await it.fire("a")
+        await it.go(30)
+        assert await it.state.outbox.abandon(["mail"], it.now) == 0
+        assert await it.state.outbox.abandon(["other"], it.now) == 1
+        assert rows(tmp_path / "state.sqlite", "SELECT state FROM delivery") == [("dead",)]
