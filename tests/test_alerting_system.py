@@ -224,7 +224,7 @@ async def test_the_rules_are_found_where_they_should_be(site: Site) -> None:
     assert named.code == 2
     assert "ALERT_THRESHOLDS_CONFIG_FILE" in named.complaint
     assert shipped.code == 0
-    assert "alert_thresholds.json: 16 rules" in shipped.output
+    assert "alert_thresholds.json: 18 rules" in shipped.output
 
 
 async def test_evaluating_once_says_what_the_rules_find_and_keeps_nothing(site: Site, shop: Shop) -> None:

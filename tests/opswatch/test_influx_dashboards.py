@@ -498,7 +498,7 @@ def names_of(server: InfluxServer, org: str) -> list[str]:
 
 def kept_texts(server: InfluxServer, ending: str) -> set[str]:
     """What the cells of all dashboards whose names end so ask."""
-    boards: Any = server.call("GET", "/api/v2/dashboards?limit=100")["dashboards"]
+    boards: Any = server.call("GET", f"/api/v2/dashboards?orgID={server.org_id}&limit=100")["dashboards"]
     found = set()
     for one in boards:
         if one["name"].endswith(ending):
