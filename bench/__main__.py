@@ -21,6 +21,7 @@ BENCHES = (
     "influx_reader",
     "influx_store",
     "rules",
+    "storm",
 )
 
 chosen = sys.argv[1:] or BENCHES
