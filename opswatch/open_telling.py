@@ -45,7 +45,7 @@ async def open_telling(place: Place, state: State, alerting: Alerting) -> AsyncI
         links = StoredLinkDesk(keys, state, public_url, clock, alerting.refresh)
         picture = IncidentPicture(alerting, alerting, alerting, clock, ZoneInfo(settings.time_zone))
         stack.callback(picture.close)
-        means = Means(senders(clock, stack), links.link if public_url else None, picture, place.host)
+        means = Means(senders(clock), links.link if public_url else None, picture, place.host)
         joined = joined_telling(settings.telling, state, alerting, means, clock)
         yield await stack.enter_async_context(joined), links
 
@@ -59,19 +59,16 @@ async def joined_telling(
     writer = NoticeWriter(means.host, settings.public_url, alerting.unit, means.link, means.picture, pictured)
     post = Post(state.outbox, means.senders, writer, clock, random.random)
     telling = Telling(TellingParts(settings, state, post, alerting.suppressed, clock))
-    await telling.start()
     try:
         yield telling
     finally:
         await telling.close()
 
 
-def senders(clock: Clock, stack: AsyncExitStack) -> Mapping[ReceiverKind, Sender]:
-    """Every way of telling people, until the stack is left."""
-    chat = ChatSender()
-    stack.callback(chat.close)
+def senders(clock: Clock) -> Mapping[ReceiverKind, Sender]:
+    """Every way of telling people."""
     return {
         ReceiverKind.EMAIL: EmailSender(clock),
         ReceiverKind.WEBHOOK: WebhookSender(clock),
-        ReceiverKind.APPRISE: chat,
+        ReceiverKind.APPRISE: ChatSender(),
     }

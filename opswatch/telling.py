@@ -66,8 +66,8 @@ class Telling:
         self._seen = _Seen()
         self._round = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Take up what was on its way when the process before ended. Raises StoreUnavailable."""
+    async def _take_up(self) -> None:
+        """What was on its way when the process before ended is sent; by a server alone, never by a command."""
         now = self._now()
         again = await self._parts.state.outbox.reclaim(now)
         if again:
@@ -88,6 +88,8 @@ class Telling:
     async def notify_once(self) -> None:
         """Look at what is due, make messages, and begin to send them. Raises StoreUnavailable."""
         async with self._round:
+            if not self._seen.rounds:
+                await self._take_up()
             policy = await self.policy()
             now, state = self._now(), self._parts.state
             while await state.telling.plan(policy, now):

@@ -1,7 +1,8 @@
 """Chats and pagers: whatever apprise has a URL for. Shell.
 
-apprise blocks, so it has threads of its own, and few: one that hangs there keeps a place, and when all are taken the
-next message waits instead of the house. Its own log would print URLs, which hold credentials: it is kept quiet.
+apprise blocks, so each message has a thread of its own, and they are few: one that hangs keeps a place, and when all
+are taken the next message waits instead of the house. They are daemons: none keeps the process from ending. The log of
+apprise would print URLs, which hold credentials: it is kept quiet.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
+from concurrent.futures import Future
+from threading import BoundedSemaphore, Thread
 
 from alerting.messages import short_of
 from alerting.notifiers.answers import Stopwatch
@@ -25,11 +26,6 @@ class ChatSender:
 
     def __init__(self) -> None:
         self._places = BoundedSemaphore(THREADS)
-        self._threads = ThreadPoolExecutor(THREADS, "apprise")
-
-    def close(self) -> None:
-        """Wait for nothing: what hangs ends with the process."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def send(
         self,
@@ -42,23 +38,26 @@ class ChatSender:
         watch = Stopwatch()
         if not self._places.acquire(blocking=False):
             return [watch.answer(Outcome.LATER, "busy", f"{THREADS} messages hang already")]
-        work = asyncio.get_running_loop().run_in_executor(self._threads, self._notify, receiver.target, notice)
+        done: Future[tuple[str, str]] = Future()
+        Thread(target=self._notify, args=(receiver.target, notice, done), name="apprise", daemon=True).start()
         try:
             async with asyncio.timeout(receiver.target.timeout):
-                code, text = await asyncio.shield(work)
+                code, text = await asyncio.wrap_future(done)
         except TimeoutError:
             return [watch.answer(Outcome.LATER, "timeout", f"no answer within {receiver.target.timeout:g} s")]
         outcome = Outcome.DELIVERED if code == "ok" else Outcome.REFUSED if code == "url" else Outcome.LATER
         return [watch.answer(outcome, code, text)]
 
-    def _notify(self, target: AppriseTarget, notice: Notice) -> tuple[str, str]:
+    def _notify(self, target: AppriseTarget, notice: Notice, done: Future[tuple[str, str]]) -> None:
         """In a thread."""
         try:
-            return _notified(target.url.get_secret_value(), notice)
+            found = _notified(target.url.get_secret_value(), notice)
         except Exception as error:  # noqa: BLE001  # a hundred plugins, and what each of them trips over
-            return "failed", type(error).__name__
+            found = "failed", type(error).__name__
         finally:
             self._places.release()
+        if done.set_running_or_notify_cancel():
+            done.set_result(found)
 
 
 def is_url(url: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -239,6 +239,13 @@ SUNDAY = Window("sunday", LabelMatch.of({"service": "checkout"}), HOUR, ZoneInfo
 TELLING = TellingSettings(
     (HOOK, MAIL), (Route("to hook", LabelMatch(), "hook"),), rotations=(ROTATION,), windows=(SUNDAY,)
 )
+
+
+def joined(world: "World", settings: TellingSettings, sender: Taken) -> AbstractAsyncContextManager[Telling]:
+    """Telling of this world by other settings."""
+    assert world.alerting is not None
+    means = Means(dict.fromkeys(ReceiverKind, sender), None, None, "h1")
+    return joined_telling(settings, world.state, world.alerting, means, world.clock.clock)
 
 
 async def alerting_of(

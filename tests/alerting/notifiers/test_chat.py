@@ -64,4 +64,3 @@ async def test_one_that_hangs_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPat
             break
         await asyncio.sleep(0.01)
     assert answer.outcome is Outcome.DELIVERED
-    sender.close()
