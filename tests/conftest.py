@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.influx import server
+from tests.untold import untold
 
 # The longest first: what begins last must not be what everybody waits for.
 LONGEST = (
@@ -29,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, one in enumerate(LONGEST) if item.nodeid.startswith(one)), len(LONGEST))
 
     items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def nobody_waits_for_an_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """At the end of every test: an incident of which somebody heard has its end told, is open, or a dead letter."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    assert folder is None or untold(folder) == []
 
 
 @pytest.fixture(scope="session")

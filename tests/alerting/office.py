@@ -1,6 +1,5 @@
 """Telling people on a real state.sqlite, with receivers that note what they get and a clock that tests set."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,30 +12,22 @@ from alerting.delivery import Deliverer, Post
 from alerting.label_match import LabelMatch
 from alerting.ledger import Action, AlertChange, Batch, IncidentFacts, PersonAction
 from alerting.machine import Alert, Kind, Status, Transition
+from alerting.muting import muting_of
 from alerting.outbox import Answer, Claimed, Notice, Occasion, Outcome, Told
 from alerting.outlook import Muting, Policy, Why
 from alerting.receivers import Budget, QuietHours, Receiver, ReceiverKind, WebhookTarget
 from alerting.routes import Escalation, Route
 from alerting.rules import Severity
+from alerting.windows import Window
 from opswatch.state import State
 from telemetry.clock import Clock
 from telemetry.points import Tags
 from telemetry.times import from_datetime
+from tests.untold import UNTOLD_ENDS, rows
 
 SECOND = 1_000_000_000
 START = datetime(2026, 11, 26, 12, tzinfo=UTC)
 EVERYTHING = LabelMatch()
-# Whoever was told that an incident is open and is not told that it ended, though no letter is dead or on its way.
-UNTOLD_ENDS = """
-    SELECT i.id, k.receiver FROM incident i JOIN known k ON k.incident = i.id
-    WHERE i.resolved IS NOT NULL AND i.due IS NULL
-      AND EXISTS (SELECT 1 FROM item t JOIN delivery d ON d.id = t.delivery WHERE t.incident = i.id
-                  AND t.receiver = k.receiver AND t.occasion != 'resolved' AND d.state = 'delivered')
-      AND NOT EXISTS (SELECT 1 FROM item t LEFT JOIN delivery d ON d.id = t.delivery WHERE t.incident = i.id
-                      AND t.receiver = k.receiver AND t.occasion = 'resolved'
-                      AND (d.id IS NULL OR d.state IN ('delivered', 'dead', 'waiting', 'sending')))
-      AND NOT EXISTS (SELECT 1 FROM reason r WHERE r.incident = i.id AND r.receiver = k.receiver
-                      AND r.why = 'over' AND NOT r.tell)"""
 
 
 def receiver(name: str, **changes: object) -> Receiver:
@@ -78,7 +69,9 @@ class Office:
     escalations: dict[str, Escalation] = field(default_factory=dict)
     duty: dict[str, str] = field(default_factory=dict)
     silences: list[tuple[LabelMatch, float]] = field(default_factory=list)  # until so many seconds
+    windows: list[Window] = field(default_factory=list)
     suppressed: dict[str, str] = field(default_factory=dict)  # by rule
+    start: datetime = START
     quiet_until: float | None = None
     seconds: float = 0.0
     log: list[str] = field(default_factory=list)
@@ -89,13 +82,13 @@ class Office:
 
     def restart(self) -> None:
         """Another deliverer, as after a start."""
-        clock = Clock(lambda: START + timedelta(seconds=self.seconds), lambda: self.seconds)
+        clock = Clock(lambda: self.start + timedelta(seconds=self.seconds), lambda: self.seconds)
         senders = dict.fromkeys(ReceiverKind, self.mailbox)
         self.deliverer = Deliverer(Post(self.state.outbox, senders, self._write, clock, lambda: 0.999), self.receivers)
 
     @property
     def now(self) -> int:
-        return from_datetime(START) + int(self.seconds * SECOND)
+        return from_datetime(self.start) + int(self.seconds * SECOND)
 
     def policy(self) -> Policy:
         return Policy(
@@ -112,7 +105,7 @@ class Office:
         for match, until in self.silences:
             if self.seconds < until and match.holds(labels):
                 return Muting(Why.SILENCE, f"silenced: {match}", from_datetime(START) + int(until * SECOND))
-        return None
+        return muting_of((), self.windows, self.start + timedelta(seconds=self.seconds))(labels)
 
     def _quiet(self, quiet: QuietHours, severity: Severity) -> int | None:
         if self.quiet_until is None or self.seconds >= self.quiet_until or severity not in quiet.severities:
@@ -226,11 +219,6 @@ def refusing(*names: str, later: bool = True, code: str = "500") -> Callable[[Re
 def plain(lines: Sequence[str]) -> list[str]:
     """Lines of the log without their times."""
     return [line.split(" ", 1)[1] for line in lines]
-
-
-def rows(path: Path, text: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as connection:
-        return connection.execute(text).fetchall()
 
 
 @asynccontextmanager

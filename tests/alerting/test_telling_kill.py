@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.alerting.office import UNTOLD_ENDS, rows
+from tests.untold import UNTOLD_ENDS, rows
 
 # Each finds what must not be there: a part of what one transaction holds without the rest of it.
 IMPOSSIBLE = {

@@ -1,7 +1,7 @@
 """What receivers get over a timeline: exactly that, no less and no more."""
 
 from dataclasses import replace
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,9 @@ from alerting.outbox import Answer, Outcome
 from alerting.receivers import MINUTE, Budget, QuietHours
 from alerting.routes import Escalation, Route, Step
 from alerting.rules import Severity
-from tests.alerting.office import ANSWERED, EVERYTHING, office, plain, receiver, refusing, rows
+from alerting.windows import Cron, Window
+from tests.alerting.office import ANSWERED, EVERYTHING, office, plain, receiver, refusing
+from tests.untold import rows
 
 LADDER = Escalation("default", (Step(0, "mail"), Step(15 * MINUTE, "phone"), Step(30 * MINUTE, "boss")))
 ESCALATING = (Route("all", EVERYTHING, "", "default"),)
@@ -375,3 +377,28 @@ async def test_what_waits_for_a_receiver_that_is_no_more_is_a_dead_letter(tmp_pa
         assert await it.state.outbox.abandon(["mail"], it.now) == 0
         assert await it.state.outbox.abandon(["other"], it.now) == 1
         assert rows(tmp_path / "state.sqlite", "SELECT state FROM delivery") == [("dead",)]
+
+
+@pytest.mark.parametrize(
+    ("day", "told_at"),
+    [
+        ("2026-03-29", "01:30"),  # 02:30 does not exist: it begins at 03:00 summer time, which is 01:00 UTC
+        ("2026-10-25", "01:00"),  # 02:30 comes twice: it begins at the first, which is 00:30 UTC
+        ("2026-11-01", "02:00"),  # an ordinary Sunday: 02:30 is 01:30 UTC
+    ],
+)
+async def test_a_maintenance_window_is_right_across_both_changes_of_the_clock(
+    tmp_path: Path, day: str, told_at: str
+) -> None:
+    """By the clock of its zone, for half an hour that passes; what is open at its end is told then."""
+    zone = ZoneInfo("Europe/Berlin")
+    window = Window("sunday", EVERYTHING, 30 * MINUTE, zone, Cron("30 2 * * SUN"))
+    start = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+    async with office(tmp_path, receiver("mail"), windows=[window], start=start) as it:
+        end = datetime.fromisoformat(f"{day}T{told_at}:00+00:00")
+        it.seconds = (end - start).total_seconds() - 29 * 60
+        await it.fire("a")
+        assert await it.go(28 * 60, 30) == []
+        log = await it.go(5 * 60, 5)
+        assert plain(log) == ["mail: load a released"]
+        assert 0 <= float(log[0].split()[0]) - (end - start).total_seconds() <= 15
