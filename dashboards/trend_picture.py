@@ -177,6 +177,8 @@ def _limits(axes: Axes, facts: TrendFacts, values: Sequence[float], seconds: Seq
         axes.axhline(limit.value, color=colour, linewidth=1.0, linestyle=(0, (5, 3)), zorder=2)
         # Of two limits the harder one has its words beyond it, the milder one before it.
         is_above = limit.is_upward == (number == len(facts.limits) - 1)
+        bottom, top = axes.get_ylim()
+        is_above = is_above or limit.value - bottom < (top - bottom) * 0.1  # below it stand the times
         axes.annotate(
             _plain(one_line(limit.words, _MOST_TITLE)),
             (0.008, limit.value),
