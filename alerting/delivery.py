@@ -80,14 +80,23 @@ class Deliverer:
         left = [one for one in wanted if one not in done]
         answers: Sequence[Answer] = []
         if left:
-            notice = await self._post.write(claimed)
-            answers = await self._post.senders[receiver.kind].send(receiver, notice, left)
+            answers = await self._tried(receiver, claimed, left)
         now = self._now()
         found = verdict([*served, *answers], claimed.attempt, claimed.deadline, now, self._post.chance())
         if found.state is DeliveryState.DEAD:
             found = replace(found, second=self._second(receiver, claimed))
         self._note(receiver, claimed, answers, found)
         await self._post.outbox.settle(claimed, answers, found, now)
+
+    async def _tried(self, receiver: Receiver, claimed: Claimed, left: Sequence[str]) -> Sequence[Answer]:
+        """What was answered; a message that cannot be written is tried again like any other, until its deadline."""
+        try:
+            notice = await self._post.write(claimed)
+            return await self._post.senders[receiver.kind].send(receiver, notice, left)
+        except Exception as error:
+            logger.exception("a message could not be written", extra={"receiver": receiver.name})
+            words = error.message if isinstance(error, OpsWatchError) else type(error).__name__
+            return [Answer(Outcome.LATER, "internal", words, 0.0, one) for one in left]
 
     def _second(self, receiver: Receiver, claimed: Claimed) -> str:
         """Who gets a dead letter: the fallback, else the first other receiver. What came so already goes nowhere."""

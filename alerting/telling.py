@@ -18,7 +18,9 @@ from alerting.outbox import Occasion
 from alerting.outlook import Known, Ladder, Outlook, Policy, Reason, Subject, Telling, Why
 from alerting.receivers import MINUTE, Receiver
 from alerting.routes import Escalation, Route, routes_of
+from telemetry.times import NANOSECONDS_PER_SECOND
 
+_WHOLE = (Why.DEPENDENCY.value, Why.SILENCE.value, Why.MAINTENANCE.value)  # how what holds back all begins
 LOOK_AGAIN = MINUTE // 4  # where nothing says when a hold ends: what it depends on is in trouble
 
 
@@ -33,15 +35,23 @@ def look(
     hold = _hold(subject, policy, now)
     if hold is not None:
         _hold_back(subject, known, hold, outlook)
+        _not_before(outlook, now)
         return outlook
     if subject.is_answered:
         outlook.is_answered = True
         _take_back(known, f"{subject.acknowledged_by} has acknowledged it", outlook)
         known = {name: one for name, one in known.items() if not one.first_unsent}
     _Open(subject, known, ladders, policy, now, outlook).tell()
+    _not_before(outlook, now)
     if subject.held and not outlook.held and not outlook.reasons:
         outlook.reasons.append(Reason(Why.ROUTE, "nothing holds it back any more"))
     return outlook
+
+
+def _not_before(outlook: Outlook, now: int) -> None:
+    """A look never leads to the same look at once, whatever it was told of its own time."""
+    if outlook.due is not None:
+        outlook.due = max(outlook.due, now + NANOSECONDS_PER_SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,7 @@ class _Open:
     policy: Policy
     now: int
     outlook: Outlook
+    names: frozenset[str] = frozenset()  # of the routes that it takes
 
     def tell(self) -> None:
         routes = routes_of(self.policy.routes, self.subject.labels)
@@ -115,6 +126,7 @@ class _Open:
         if not reached:
             words = f"the route {routes[0].name} is meant to reach nobody"
             return self._note_once("nobody", Reason(Why.NOBODY, words))
+        self.names = frozenset(route.name for route in reached)
         for route in reached:
             if route.receiver:
                 self._tell_receiver(route, route.receiver)
@@ -161,8 +173,8 @@ class _Open:
 
     def _reminder(self, route: Route, known: Known) -> tuple[Occasion, Reason] | None:
         every = route.repeat_for(self.subject.severity)
-        if not every or known.route != route.name:
-            return None
+        if not every or (known.route != route.name and known.route in self.names):
+            return None  # the route that it was told by sees to that
         if self.now < known.last + every:
             self.outlook.look_at(known.last + every)
             return None
@@ -181,6 +193,10 @@ class _Open:
         else:
             if ladder is None or self._came_back(ladder.began):
                 ladder = Ladder(route.name, self.now)
+            elif self.subject.held.startswith(_WHOLE):
+                # What was held back did not wait for an answer: the next step has its whole time.
+                climbed = escalation.steps[ladder.done - 1].after if ladder.done else 0
+                ladder = replace(ladder, began=self.now - climbed)
             ladder = self._climbed(route, escalation, ladder)
         if ladder is not None:
             self.outlook.ladders[route.name] = ladder
@@ -274,5 +290,5 @@ class _Open:
             first_unsent=known is None or known.first_unsent,
         )
         every = route.repeat_for(subject.severity)
-        if every and through == route.name and not subject.is_answered:
+        if every and (through == route.name or through not in self.names) and not subject.is_answered:
             self.outlook.look_at(self.now + every)

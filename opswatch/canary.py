@@ -196,7 +196,7 @@ class Canary:
                 aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
                 session.get(self._heartbeat.url.get_secret_value(), allow_redirects=False) as answer,
             ):
-                if answer.status < 400:
+                if answer.status < 300:  # a redirect is no one who heard it
                     self._pass(Stage.HEARTBEAT)
                     self._beats += 1
                 else:

@@ -11,6 +11,7 @@ from alerting.links import LIFETIME, Claim, LinkAct, LinkView, digest_of, read, 
 from opswatch.link_keys import LinkKeys
 from opswatch.state import State
 from telemetry.clock import Clock
+from telemetry.errors import Gone
 
 MOST_SHOWN = 50
 
@@ -37,14 +38,20 @@ class StoredLinkDesk:
         """See `LinkDesk.show`."""
         claim = read(self.keys.good(now), token, now)
         await self.state.links.check(digest_of(token))
-        numbers = await self.state.outbox.incidents_of(claim.delivery)
+        numbers = await self._incidents(claim)
         incidents, still_open = await self.state.links.incidents(numbers, MOST_SHOWN)
         return LinkView(claim, incidents, len(numbers), still_open)
+
+    async def _incidents(self, claim: Claim) -> tuple[int, ...]:
+        found = await self.state.outbox.incidents_of(claim.delivery)
+        if not found:
+            raise Gone("what this message told was told anew by a later one: use the link in that, or log in")
+        return found
 
     async def act(self, token: str, until: datetime | None, now: datetime) -> int:
         """See `LinkDesk.act`."""
         claim = read(self.keys.good(now), token, now)
-        numbers = await self.state.outbox.incidents_of(claim.delivery)
+        numbers = await self._incidents(claim)
         author = f"link: {claim.receiver}"
         if claim.act is LinkAct.SNOOZE:
             action = PersonAction(Action.SNOOZE, author, "by the link in the message", until)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from alerting.ledger import Incident
 from alerting.outbox import Claimed, Notice, NoticeKind, Occasion, Told, TrendPicture
+from telemetry.errors import OpsWatchError
 from telemetry.times import to_datetime
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,13 @@ class NoticeWriter:
         )
 
     def _link(self, claimed: Claimed, act: str) -> str:
-        return self.link(claimed.identifier, claimed.receiver, act) if self.link is not None else ""
+        if self.link is None:
+            return ""
+        try:
+            return self.link(claimed.identifier, claimed.receiver, act)
+        except OpsWatchError as error:
+            logger.warning("a message goes without its links", extra={"reason": error.message})
+            return ""
 
     async def _picture(self, claimed: Claimed) -> bytes | None:
         if self.picture is None or not claimed.items or claimed.receiver not in self.pictured:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -29,6 +30,7 @@ from telemetry.times import from_datetime
 logger = logging.getLogger(__name__)
 
 EVERY = timedelta(seconds=1)
+_TEST_WAITS = 45.0  # seconds that somebody waits for the answer to one
 _TEST_FOR = 60 * 10**9  # ns that a test message is tried
 _OWN_FOR = 3_600 * 10**9
 Suppressed = Callable[[], Callable[[str, Tags], str]]
@@ -90,8 +92,9 @@ class Telling:
         async with self._round:
             if not self._seen.rounds:
                 await self._take_up()
-            policy = await self.policy()
-            now, state = self._now(), self._parts.state
+            moment, state = self._parts.clock.now(), self._parts.state
+            now = from_datetime(moment)
+            policy = await self.policy(moment)
             while await state.telling.plan(policy, now):
                 pass
             await state.telling.batch(policy, now)
@@ -108,9 +111,12 @@ class Telling:
         """When the last round ended."""
         return self._seen.last
 
-    async def policy(self) -> Policy:
-        """How people are told now; open incidents are touched when that is another than in the round before."""
-        state, settings, moment = self._parts.state, self._parts.settings, self._parts.clock.now()
+    async def policy(self, moment: datetime) -> Policy:
+        """How people are told at this moment, which a look must be of, too.
+
+        Open incidents are touched when that is another than in the round before. Raises StoreUnavailable.
+        """
+        state, settings = self._parts.state, self._parts.settings
         now = from_datetime(moment)
         silences = await state.silences.list(moment)
         planned = [one.window for one in await state.maintenance.list()]
@@ -162,7 +168,9 @@ class Telling:
         state, note = self._parts.state, f"{author} tries whether this receiver hears of incidents"
         identifier = await state.outbox.add(name, NoticeKind.TEST, note, self._now(), _TEST_FOR)
         await self._deliverer.deliver_due([name])
-        await self._deliverer.idle(name)
+        with suppress(TimeoutError):  # then it is said how it stands
+            async with asyncio.timeout(_TEST_WAITS):
+                await self._deliverer.idle(name)
         return await self._parts.state.explanations.delivery(identifier)
 
     async def tell_own(self, words: str, but: Sequence[str] = ()) -> None:

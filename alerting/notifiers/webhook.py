@@ -198,7 +198,7 @@ async def _judged(target: WebhookTarget, response: aiohttp.ClientResponse, watch
     raw = b""
     while len(raw) < MAX_ANSWER and (piece := await response.content.read(MAX_ANSWER - len(raw))):
         raw += piece
-    text, status = raw.decode("utf-8", "replace"), response.status
+    text, status = _without_secrets(target, raw.decode("utf-8", "replace")), response.status
     if 200 <= status < 300:
         wrong = _disappointment(target, raw)
         outcome = Outcome.LATER if wrong else Outcome.DELIVERED
@@ -206,6 +206,18 @@ async def _judged(target: WebhookTarget, response: aiohttp.ClientResponse, watch
     if status >= 500 or status in _LATER:
         return watch.answer(Outcome.LATER, str(status), text, retry_after=_retry_after(response))
     return watch.answer(Outcome.REFUSED, str(status), text)
+
+
+def _without_secrets(target: WebhookTarget, text: str) -> str:
+    """An answer may quote what was sent: the path of the URL, a header, a secret."""
+    url = URL(target.url.get_secret_value())
+    hidden = [str(url), url.raw_path_qs, url.raw_path, url.path, url.raw_query_string]
+    hidden += [value.get_secret_value() for _, value in target.headers]
+    hidden += [secret.get_secret_value() for secret in target.secrets]
+    for one in sorted(hidden, key=len, reverse=True):
+        if len(one) > 3:
+            text = text.replace(one, "***")
+    return text
 
 
 def _disappointment(target: WebhookTarget, raw: bytes) -> str:

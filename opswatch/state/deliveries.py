@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from alerting.ledger import Incident
-from alerting.outbox import Answer, Claimed, DeliveryState, NoticeKind, Occasion, Outcome
+from alerting.outbox import URGING, Answer, Claimed, DeliveryState, NoticeKind, Occasion, Outcome
 from alerting.outlook import Known
 from alerting.retries import Verdict
 from alerting.rules import Severity
@@ -21,6 +21,7 @@ from opswatch.state.telling_tables import attempt, delivery, item, known
 
 MOST_SHOWN = 50  # incidents of one message
 _CANDIDATES = 200
+_ANSWERED = "somebody acknowledged before it could be sent"
 UNFINISHED = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
 _Row = Row[Any]
 
@@ -38,7 +39,10 @@ class StoredOutbox:
 
         def work(connection: Connection) -> Claimed | None:
             for row in connection.execute(wanted.limit(_CANDIDATES)).all():
-                if _is_first(connection, row):
+                if _is_answered(connection, row):
+                    done = {"state": DeliveryState.COMBINED.value, "finished": now, "note": _ANSWERED}
+                    connection.execute(update(delivery).where(delivery.c.id == row.id).values(**done))
+                elif _is_first(connection, row):
                     taken = {"state": DeliveryState.SENDING.value, "lease": now + lease, "attempts": row.attempts + 1}
                     connection.execute(update(delivery).where(delivery.c.id == row.id).values(**taken))
                     return _claimed(connection, row)
@@ -121,6 +125,16 @@ def _is_due(now: int) -> ColumnElement[bool]:
     """Waiting for its time to come, or left behind by a sender that did not finish."""
     waiting = (delivery.c.state == DeliveryState.WAITING.value) & (delivery.c.due <= now)
     return waiting | ((delivery.c.state == DeliveryState.SENDING.value) & (delivery.c.lease <= now))
+
+
+def _is_answered(connection: Connection, row: _Row) -> bool:
+    """Whether all that a message says is that nobody has acknowledged, and by now somebody has."""
+    urging = item.c.occasion.in_([one.value for one in URGING])
+    answered = incident.c.acknowledged.is_not(None) & (incident.c.acknowledged >= incident.c.risen)
+    mine = select(item.c.id).join(incident, incident.c.id == item.c.incident).where(item.c.delivery == row.id)
+    if row.kind != NoticeKind.ALERT.value or connection.execute(mine.limit(1)).first() is None:
+        return False
+    return connection.execute(mine.where(~(urging & answered)).limit(1)).first() is None
 
 
 def _is_first(connection: Connection, row: _Row) -> bool:

@@ -11,6 +11,7 @@ from alerting.label_match import LabelMatch
 from alerting.ledger import Action
 from alerting.machine import Kind
 from alerting.outbox import Answer, Outcome
+from alerting.outlook import Muting, Why
 from alerting.receivers import MINUTE, Budget, QuietHours
 from alerting.routes import Escalation, Route, Step
 from alerting.rules import Severity
@@ -402,3 +403,80 @@ async def test_a_maintenance_window_is_right_across_both_changes_of_the_clock(
         log = await it.go(5 * 60, 5)
         assert plain(log) == ["mail: load a released"]
         assert 0 <= float(log[0].split()[0]) - (end - start).total_seconds() <= 15
+
+
+async def test_a_policy_of_a_moment_ago_leads_to_no_endless_look(tmp_path: Path) -> None:
+    """A silence that ended between the two: the look is over, and comes again."""
+    async with office(tmp_path, receiver("mail")) as it:
+        it.silences = [(EVERYTHING, 600)]
+        await it.fire("a")
+        it.seconds = 599.999
+        policy = it.policy()
+        policy.muting({"host": "a"})
+        it.silences = [(EVERYTHING, 599.9995)]
+        stale = replace(policy, muting=lambda _: Muting(Why.SILENCE, "a silence", it.now - 1))
+        assert [await it.state.telling.plan(stale, it.now) for _ in range(3)] == [1, 0, 0]
+
+
+async def test_a_message_that_cannot_be_written_is_a_dead_letter_in_time(tmp_path: Path) -> None:
+    """Each try is recorded, and it holds up nothing for ever."""
+    mail = receiver("mail", retry_for=10 * MINUTE)
+    async with office(tmp_path, mail) as it:
+
+        async def fail(*_: object) -> list[Answer]:
+            raise ValueError("a template of nobody's")
+
+        it.mailbox.send = fail  # type: ignore[method-assign, assignment]
+        await it.fire("a")
+        await it.go(900, 10)
+        assert rows(tmp_path / "state.sqlite", "SELECT DISTINCT state FROM delivery") == [("dead",)]
+        assert rows(tmp_path / "state.sqlite", "SELECT DISTINCT code, text FROM attempt") == [
+            ("internal", "ValueError")
+        ]
+
+
+async def test_what_waits_for_its_next_try_urges_nobody_after_an_acknowledgement(tmp_path: Path) -> None:
+    """The pager was away when it was escalated to, and is back after somebody has answered."""
+    two = Escalation("default", LADDER.steps[:2])
+    async with office(
+        tmp_path, receiver("mail"), receiver("phone"), routes=ESCALATING, escalations={"default": two}
+    ) as it:
+        it.mailbox.answer = refusing("phone")
+        await it.fire("a")
+        await it.go(16 * 60)
+        await it.act(1, Action.ACKNOWLEDGE)
+        it.mailbox.answer = lambda *_: ANSWERED
+        assert await it.go(3_600, 30) == []
+
+
+async def test_after_a_silence_the_ladder_goes_on_step_by_step(tmp_path: Path) -> None:
+    """Not with all at once: nobody had the time to answer."""
+    async with office(
+        tmp_path,
+        receiver("mail"),
+        receiver("phone"),
+        receiver("boss"),
+        routes=ESCALATING,
+        escalations={"default": LADDER},
+    ) as it:
+        await it.fire("a")
+        await it.go(60)
+        it.silences = [(EVERYTHING, 7_200)]
+        await it.touch()
+        assert await it.go(7_100, 30) == []
+        log = await it.go(3_600, 10)
+        assert plain(log) == ["phone: load a escalated", "boss: load a escalated"]
+        assert float(log[1].split()[0]) - float(log[0].split()[0]) >= 14 * 60
+
+
+async def test_a_rise_to_another_route_is_repeated_by_that(tmp_path: Path) -> None:
+    """Warnings by one, criticals by the other, both to the same."""
+    routes = (
+        Route("w", LabelMatch.of({"severity": "warning"}), "mail", repeat=((Severity.WARNING, 0),)),
+        Route("c", LabelMatch.of({"severity": "critical"}), "mail", repeat=((Severity.CRITICAL, 60 * MINUTE),)),
+    )
+    async with office(tmp_path, receiver("mail"), routes=routes) as it:
+        await it.fire("a", severity=Severity.WARNING)
+        await it.go(60)
+        await it.change(Kind.RAISED, Severity.CRITICAL, "a")
+        assert plain(await it.go(2 * 3_600, 30)) == ["mail: load a raised", "mail: load a reminder"]

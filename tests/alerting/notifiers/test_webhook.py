@@ -252,3 +252,14 @@ async def test_no_answer_tells_the_url() -> None:
         answer = await send(f"http://127.0.0.1:{one.getsockname()[1]}/secret-path")
     assert "secret-path" not in repr(answer)
     assert replace(answer, took_ms=0.0).outcome is Outcome.LATER
+
+
+async def test_an_answer_that_quotes_what_was_sent_is_kept_without_it() -> None:
+    """Many servers say which path they do not know."""
+
+    async def echo(request: web.Request) -> web.Response:
+        return web.Response(status=404, text=f"Cannot POST {request.path_qs} with {request.headers['X-Key']}")
+
+    async with serving(echo) as url:
+        answer = await send(f"{url}/services/T0/SECRET?token=hunter2", headers=(("X-Key", SecretStr("hunter3")),))
+    assert answer.text == "Cannot POST *** with ***"
