@@ -98,7 +98,10 @@ class World:
     server: InfluxServer
 
     async def operators(self, text: str) -> list[str]:
-        """The operators that ran, by the server's own profiler."""
+        """The operators that ran, by the server's own profiler, without what only drops columns.
+
+        The server makes its profile while the last operators still end: on a busy machine `keep` may be missing in it.
+        """
         found: list[str] = []
 
         def take(answer) -> None:  # type: ignore[no-untyped-def]
@@ -111,7 +114,8 @@ class World:
         rest = re.sub(r"^import .*\n", "", text, flags=re.MULTILINE)
         whole = "".join(['import "profiler"\n', *imports, profiled, rest])
         await FluxAsker(self.connection).ask(FluxQuery(whole, {}), take)
-        return sorted("".join(letter for letter in label if not letter.isdigit()) for label in found)
+        words = ["".join(letter for letter in label if not letter.isdigit()) for label in found]
+        return sorted(word for word in words if word != "keep")
 
 
 @pytest.fixture
@@ -138,7 +142,7 @@ async def test_windows_are_made_by_the_storage(world: World, function: Function)
     chosen = {"host": "a", "bucket_prefix": world.settings.bucket_prefix}
     other = as_grafana_sends(grafana(world.settings)(asked), chosen, SHOWN, "10m0s")
 
-    assert await world.operators(ui) == ["ReadWindowAggregateByTime", "keep"]
+    assert await world.operators(ui) == ["ReadWindowAggregateByTime"]
     assert await world.operators(other) == ["ReadWindowAggregateByTime"]
     assert len(rows(world.server, ui)) == len(rows(world.server, other)) >= 18
 
