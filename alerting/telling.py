@@ -213,16 +213,20 @@ class _Open:
                 self._add(route, receiver, *found)
 
     def _climbed(self, route: Route, escalation: Escalation, ladder: Ladder) -> Ladder:
-        for step in escalation.steps[ladder.done :]:
+        """Whom a step could not tell at its time (quiet hours, nobody on duty) it tells later; the others do not wait.
+
+        So whoever takes over the duty hears of what nobody has acknowledged yet.
+        """
+        for number, step in enumerate(escalation.steps, 1):
             if self.now < ladder.began + step.after:
                 self.outlook.look_at(ladder.began + step.after)
                 break
+            is_new = number > ladder.done
+            ladder = replace(ladder, done=max(number, ladder.done))
             receiver = self._found(route, step.receiver)
-            if receiver is not None and self._is_quiet(receiver):
-                break
-            ladder = replace(ladder, done=ladder.done + 1)
-            if receiver is not None:
-                self._step(route, escalation, ladder.done, receiver)
+            if receiver is None or not (is_new or receiver.name not in self.known) or self._is_quiet(receiver):
+                continue
+            self._step(route, escalation, number, receiver)
         return ladder
 
     def _step(self, route: Route, escalation: Escalation, number: int, receiver: Receiver) -> None:

@@ -100,7 +100,7 @@ def act_on(connection: Connection, number: int, action: PersonAction, now: datet
     values = _changed(found, action, now, risen)
     if values:
         connection.execute(update(incident).where(incident.c.id == number).values(**values))
-    note_audit(connection, now, action.author, action.action.value, _words(action), number)
+    note_audit(connection, now, action.author, action.action.value, _words(action, found), number)
     return find_incident(connection, number)
 
 
@@ -199,16 +199,19 @@ def _changed(found: Incident, action: PersonAction, now: datetime, risen: int) -
             return {"acknowledged": from_datetime(now), "acknowledged_by": action.author, "due": from_datetime(now)}
         case Action.SNOOZE:
             assert action.until is not None
-            return {"snoozed_until": from_datetime(action.until), "due": from_datetime(now)}
+            # "Tell me again then" takes "I have it" back: else nothing would come back.
+            unanswered = {"acknowledged": None, "acknowledged_by": ""}
+            return {"snoozed_until": from_datetime(action.until), "due": from_datetime(now), **unanswered}
         case Action.ASSIGN:
             return {"assigned_to": action.assignee}
     return {}
 
 
-def _words(action: PersonAction) -> str:
+def _words(action: PersonAction, before: Incident) -> str:
     words = [action.comment.strip()] if action.comment.strip() else []
     if action.action is Action.SNOOZE and action.until is not None:
-        words.insert(0, f"until {action.until:%Y-%m-%d %H:%M} UTC")
+        taken_back = f"; the acknowledgement of {before.acknowledged_by} is taken back" if before.acknowledged else ""
+        words.insert(0, f"until {action.until:%Y-%m-%d %H:%M} UTC{taken_back}")
     if action.action is Action.ASSIGN:
         words.insert(0, f"to {action.assignee}" if action.assignee else "to nobody")
     return ": ".join(words)

@@ -67,7 +67,7 @@ class Simulation:
             case "ack" if not one.is_answered:
                 self.subject = replace(one, acknowledged=self.now, acknowledged_by="anna")
             case "snooze":
-                self.subject = replace(one, snoozed_until=self.now + 20 * MINUTE)
+                self.subject = replace(one, snoozed_until=self.now + 20 * MINUTE, acknowledged=None)
             case "silence":
                 self.silenced_until = self.now + 15 * MINUTE
             case "unsilence":

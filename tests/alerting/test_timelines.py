@@ -243,6 +243,26 @@ async def test_a_snooze_comes_back(tmp_path: Path) -> None:
         assert plain(log) == ["mail: load a back", "phone: load a escalated"]
 
 
+async def test_a_snooze_of_what_is_acknowledged_comes_back_too(tmp_path: Path) -> None:
+    """Who has it wants to be reminded; whoever acknowledges meanwhile is not."""
+    async with office(
+        tmp_path,
+        receiver("mail"),
+        receiver("phone"),
+        receiver("boss"),
+        routes=ESCALATING,
+        escalations={"default": LADDER},
+    ) as it:
+        await it.fire("a", "b")
+        await it.go(60)
+        for number in (1, 2):
+            await it.act(number, Action.ACKNOWLEDGE)
+            await it.act(number, Action.SNOOZE, minutes=60)
+        await it.go(30 * 60, 30)
+        await it.act(2, Action.ACKNOWLEDGE)
+        assert plain(await it.go(50 * 60, 5)) == ["mail: load a back", "phone: load a escalated"]
+
+
 async def test_quiet_hours_let_warnings_wait_and_criticals_through(tmp_path: Path) -> None:
     """A warning is told at their end, if it is still open."""
     quiet = QuietHours(time(22), time(7), ZoneInfo("UTC"))
@@ -254,6 +274,48 @@ async def test_quiet_hours_let_warnings_wait_and_criticals_through(tmp_path: Pat
         await it.resolve("b")
         log = await it.go(3_600, 30)
         assert plain(log) == ["mail: load a released"]
+
+
+async def test_quiet_hours_of_one_do_not_keep_the_ladder_from_the_others(tmp_path: Path) -> None:
+    """The steps behind come at their time; who sleeps hears at the end of the night, if nobody has answered."""
+    quiet = QuietHours(time(22), time(7), ZoneInfo("UTC"))
+    async with office(
+        tmp_path,
+        receiver("mail", quiet=quiet),
+        receiver("phone"),
+        receiver("boss"),
+        routes=ESCALATING,
+        escalations={"default": LADDER},
+    ) as it:
+        it.quiet_until = 3_600
+        await it.fire("a", severity=Severity.WARNING)
+        log = await it.go(3_700, 10)
+        assert plain(log) == ["phone: load a escalated", "boss: load a escalated", "mail: load a released"]
+        assert [round(float(line.split()[0]) / 60) for line in log] == [15, 30, 60]
+
+
+async def test_a_step_for_nobody_waits_for_somebody_and_the_next_does_not(tmp_path: Path) -> None:
+    """Nobody is on duty when it begins; whoever takes over later hears of what nobody has answered, once."""
+    ladder = Escalation("default", (Step(0, "on-duty"), Step(15 * MINUTE, "boss")))
+    async with office(
+        tmp_path,
+        receiver("anna"),
+        receiver("ben"),
+        receiver("boss"),
+        routes=ESCALATING,
+        escalations={"default": ladder},
+    ) as it:
+        await it.fire("a")
+        assert plain(await it.go(20 * 60, 10)) == ["boss: load a escalated"]
+        for name in ("anna", "ben", "anna"):
+            it.duty = {"on-duty": name}
+            await it.touch()
+            await it.go(600, 10)
+        await it.act(1, Action.ACKNOWLEDGE)
+        it.duty = {"on-duty": "boss"}
+        await it.touch()
+        await it.go(600, 10)
+        assert plain(it.log[1:]) == ["anna: load a released", "ben: load a opened"]
 
 
 async def test_who_is_on_duty_is_told_and_hears_the_end(tmp_path: Path) -> None:

@@ -56,11 +56,11 @@ async def test_an_incident_is_acknowledged_snoozed_noted_assigned_and_closed(wor
     closed = await (await post(world, "/api/v1/incidents/1/close", {"comment": "the host is gone"})).json()
     alerts = await (await world.get("/api/v1/alerts")).json()
 
-    assert (shown["acknowledged_by"], shown["assigned_to"], shown["status"]) == ("operator", "ada", "firing")
+    assert (shown["acknowledged_by"], shown["assigned_to"], shown["status"]) == ("", "ada", "firing")
     assert shown["snoozed_until"] == "2026-11-24T14:01:00.000Z"
     assert [(one["what"], one["author"], one["words"]) for one in shown["timeline"] if one["kind"] == "action"] == [
         ("ack", "operator", "looking"),
-        ("snooze", "operator", "until 2026-11-24 14:01 UTC"),
+        ("snooze", "operator", "until 2026-11-24 14:01 UTC; the acknowledgement of operator is taken back"),
         ("note", "operator", "it was the backup"),
         ("assign", "operator", "to ada"),
     ]
