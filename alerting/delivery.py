@@ -76,13 +76,13 @@ class Deliverer:
     async def _send(self, receiver: Receiver, claimed: Claimed) -> None:
         served = [answer for answer in claimed.answers if answer.outcome is not Outcome.LATER]
         done = {answer.recipient for answer in served}
-        wanted = receiver.target.to if isinstance(receiver.target, EmailTarget) else ("",)
-        left = [one for one in wanted if one not in done]
-        answers: Sequence[Answer] = []
-        if left:
-            answers = await self._tried(receiver, claimed, left)
+        left = [one for one in _wanted(receiver, claimed) if one not in done]
+        answers = await self._tried(receiver, claimed, left) if left else []
         now = self._now()
-        found = verdict([*served, *answers], claimed.attempt, claimed.deadline, now, self._post.chance())
+        if answers or served:
+            found = verdict([*served, *answers], claimed.attempt, claimed.deadline, now, self._post.chance())
+        else:  # each of its addresses gets it later, or the one that it is for is there no more
+            found = Verdict(DeliveryState.DEAD if claimed.only else DeliveryState.COMBINED)
         if found.state is DeliveryState.DEAD:
             found = replace(found, second=self._second(receiver, claimed))
         self._note(receiver, claimed, answers, found)
@@ -99,8 +99,11 @@ class Deliverer:
             return [Answer(Outcome.LATER, "internal", words, 0.0, one) for one in left]
 
     def _second(self, receiver: Receiver, claimed: Claimed) -> str:
-        """Who gets a dead letter: the fallback, else the first other receiver. What came so already goes nowhere."""
-        if claimed.kind is not NoticeKind.ALERT or claimed.is_second_route:
+        """Who gets a dead letter: the fallback, else the first other receiver. What came so already goes nowhere.
+
+        Nor does what only one address of the receiver did not get: the others have it.
+        """
+        if claimed.kind is not NoticeKind.ALERT or claimed.is_second_route or claimed.only:
             return ""
         others = [name for name in self._receivers if name != receiver.name]
         return receiver.fallback if receiver.fallback in others else next(iter(others), "")
@@ -119,8 +122,15 @@ class Deliverer:
             DeliveryState.DELIVERED: "a message reached some of its recipients only",
             DeliveryState.WAITING: "a message could not be delivered yet",
             DeliveryState.DEAD: "a message could not be delivered: it is a dead letter",
+            DeliveryState.COMBINED: "a message waits for each of its addresses behind an older one",
         }
         logger.warning(words[found.state], extra=facts)
 
     def _now(self) -> int:
         return from_datetime(self._post.clock.now())
+
+
+def _wanted(receiver: Receiver, claimed: Claimed) -> Sequence[str]:
+    """The recipients of a delivery; of what is no e-mail, the one."""
+    addresses = receiver.target.to if isinstance(receiver.target, EmailTarget) else ("",)
+    return [one for one in addresses if one not in claimed.without and (not claimed.only or one == claimed.only)]

@@ -160,6 +160,7 @@ class Claimed:
 
     `items`: the worst incidents of it, with what is told of each last; `left_out` more; `served`: recipients who have
     it, or refused it for good, on an earlier try; `answers` what those said. `note` says why it comes this way.
+    `only`: the one address that it is for; `without`: addresses that get it later, for an older one waits for them.
     """
 
     number: int
@@ -179,6 +180,8 @@ class Claimed:
     critical: int
     answers: tuple[Answer, ...] = ()
     is_second_route: bool = False
+    only: str = ""
+    without: tuple[str, ...] = ()
 
 
 class TellingDesk(Protocol):

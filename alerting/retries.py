@@ -16,7 +16,7 @@ LONGEST_RETRY_AFTER = 60 * MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`due`: when to try again (ns, wall clock), while it is waiting. `partly`: delivered, not to all recipients.
+    """`due`: when to try again (ns, wall clock), all or the `rest`. `partly`: delivered, not to all recipients.
 
     `second`: the receiver that gets it instead, when it is dead and there is one.
     """
@@ -25,13 +25,15 @@ class Verdict:
     due: int | None = None
     partly: bool = False
     second: str = ""
+    rest: tuple[str, ...] = ()
 
 
 def verdict(answers: Sequence[Answer], attempt: int, deadline: int, now: int, chance: float) -> Verdict:
     """After the `attempt`-th try (from 1), with the newest answer of every recipient; `chance` in [0, 1).
 
     The delay is between nothing and a bound that doubles with each try ("full jitter": Brooker, AWS Architecture Blog,
-    2015), and at least what the receiver asked for. Nothing is tried after the deadline.
+    2015), and at least what the receiver asked for. Nothing is tried after the deadline. Once some recipients have it,
+    the others (`rest`) get messages of their own.
     """
     later = [answer for answer in answers if answer.outcome is Outcome.LATER]
     if later:
@@ -40,7 +42,10 @@ def verdict(answers: Sequence[Answer], attempt: int, deadline: int, now: int, ch
         due = now + max(min(asked, LONGEST_RETRY_AFTER), int(bound * chance), NANOSECONDS_PER_SECOND // 2)
         # Once more at the deadline itself, if the next try would be after it.
         if now < deadline:
-            return Verdict(DeliveryState.WAITING, min(due, deadline))
+            has_some = any(answer.outcome is Outcome.DELIVERED for answer in answers)
+            rest = tuple(answer.recipient for answer in later) if has_some else ()
+            state = DeliveryState.DELIVERED if has_some else DeliveryState.WAITING
+            return Verdict(state, min(due, deadline), partly=has_some, rest=rest)
     failed = [answer for answer in answers if answer.outcome is not Outcome.DELIVERED]
     if len(failed) < len(answers):
         return Verdict(DeliveryState.DELIVERED, partly=bool(failed))

@@ -16,13 +16,14 @@ from alerting.rules import Severity
 from opswatch.state.database import Database
 from opswatch.state.ledger_rows import incident_of, tags_of
 from opswatch.state.ledger_tables import incident
+from opswatch.state.rests import UNFINISHED, add_rests, ahead_of, leave_out
 from opswatch.state.telling import insert_delivery, keep_known
 from opswatch.state.telling_tables import attempt, delivery, item, known
 
 MOST_SHOWN = 50  # incidents of one message
 _CANDIDATES = 200
+_ONE_BY_ONE = "its addresses get it one by one"
 _ANSWERED = "somebody acknowledged before it could be sent"
-UNFINISHED = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
 _Row = Row[Any]
 
 
@@ -33,7 +34,10 @@ class StoredOutbox:
         self._database = database
 
     async def claim(self, receiver: str, now: int, lease: int) -> Claimed | None:
-        """See `Outbox.claim`: the worst first, but never before an older one that tells of the same incident."""
+        """See `Outbox.claim`: the worst first, but never before an older one that tells of the same incident.
+
+        An address that waits for an older one keeps the others of its receiver from nothing.
+        """
         wanted = select(delivery).where(delivery.c.receiver == receiver, _is_due(now))
         wanted = wanted.order_by(delivery.c.severity.desc(), delivery.c.id)
 
@@ -42,10 +46,16 @@ class StoredOutbox:
                 if _is_answered(connection, row):
                     done = {"state": DeliveryState.COMBINED.value, "finished": now, "note": _ANSWERED}
                     connection.execute(update(delivery).where(delivery.c.id == row.id).values(**done))
-                elif _is_first(connection, row):
-                    taken = {"state": DeliveryState.SENDING.value, "lease": now + lease, "attempts": row.attempts + 1}
-                    connection.execute(update(delivery).where(delivery.c.id == row.id).values(**taken))
-                    return _claimed(connection, row)
+                    continue
+                ahead = ahead_of(connection, row)
+                if "" in ahead or row.only in ahead:
+                    continue
+                if ahead and not row.only:
+                    leave_out(connection, row, sorted(ahead), now)
+                    row = connection.execute(select(delivery).where(delivery.c.id == row.id)).one()  # noqa: PLW2901
+                taken = {"state": DeliveryState.SENDING.value, "lease": now + lease, "attempts": row.attempts + 1}
+                connection.execute(update(delivery).where(delivery.c.id == row.id).values(**taken))
+                return _claimed(connection, row)
             return None
 
         return await self._database.run(work)
@@ -58,11 +68,15 @@ class StoredOutbox:
             if rows:
                 connection.execute(insert(attempt), rows)
             values: dict[str, object] = {"state": verdict.state.value, "lease": None}
-            if verdict.due is not None:
+            if verdict.state is DeliveryState.WAITING:
                 values["due"] = verdict.due
             else:
                 values["finished"] = now
-            connection.execute(update(delivery).where(delivery.c.id == claimed.number).values(**values))
+            if verdict.state is DeliveryState.COMBINED:
+                values["note"] = _ONE_BY_ONE
+            mine = delivery.c.id == claimed.number
+            connection.execute(update(delivery).where(mine).values(**values))
+            add_rests(connection, connection.execute(select(delivery).where(mine)).one(), verdict, now)
             if verdict.second:
                 _send_instead(connection, claimed, verdict.second, now)
 
@@ -137,20 +151,6 @@ def _is_answered(connection: Connection, row: _Row) -> bool:
     return connection.execute(mine.where(~(urging & answered)).limit(1)).first() is None
 
 
-def _is_first(connection: Connection, row: _Row) -> bool:
-    """Whether no older delivery to the same receiver is unfinished that tells of an incident of this one."""
-    mine, theirs, older = item.alias(), item.alias(), delivery.alias()
-    before = (
-        select(older.c.id)
-        .join(theirs, theirs.c.delivery == older.c.id)
-        .join(mine, mine.c.incident == theirs.c.incident)
-        .where(mine.c.delivery == row.id)
-        .where(older.c.receiver == row.receiver, older.c.id < row.id, older.c.state.in_(UNFINISHED))
-        .limit(1)
-    )
-    return connection.execute(before).first() is None
-
-
 def _claimed(connection: Connection, row: _Row) -> Claimed:
     last = (
         select(item.c.incident, func.max(item.c.id).label("id"))
@@ -195,6 +195,8 @@ def _claimed(connection: Connection, row: _Row) -> Claimed:
         counts[True, int(Severity.CRITICAL)],
         _answers(connection, row.id),
         row.instead_of is not None,
+        row.only,
+        tuple(row.without),
     )
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, Select, func, select
 from alerting.explanation import AttemptLine, DeliveryLine, Explanation, ReasonLine, sentences
 from alerting.outbox import DeliveryState, Outcome
 from opswatch.state.database import Database
-from opswatch.state.deliveries import UNFINISHED
 from opswatch.state.incidents import find_incident
 from opswatch.state.ledger_rows import moment_of
+from opswatch.state.rests import UNFINISHED
 from opswatch.state.telling_tables import attempt, delivery, item, reason
 from telemetry.errors import InvalidRequest, NotFound
 from telemetry.points import FieldValue

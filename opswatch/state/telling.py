@@ -242,7 +242,7 @@ def _receivers_with_items(connection: Connection) -> list[str]:
 def _ready(connection: Connection, receiver: Receiver, policy: Policy, now: int) -> list[Batch]:
     paces = {route.name: Pace(route.group_wait, route.group_interval) for route in policy.routes}
     looked_back = max([receiver.budget.window, *(pace.interval for pace in paces.values())])
-    own = (delivery.c.receiver == receiver.name) & (delivery.c.kind == NoticeKind.ALERT.value)
+    own = (delivery.c.receiver == receiver.name) & (delivery.c.kind == NoticeKind.ALERT.value) & (delivery.c.only == "")
     since = (delivery.c.created > now - looked_back) & (delivery.c.state != DeliveryState.COMBINED.value)
     last: dict[tuple[str, Tags], int] = {}
     made = []
@@ -283,30 +283,46 @@ def _make(connection: Connection, receiver: Receiver, ready: Sequence[Batch], no
             "state": DeliveryState.WAITING.value,
             "severity": max(int(one.severity) for one in batch.items),
             "note": note,
+            "only": "",
         }
-        before = _waiting(connection, facts)
-        for row in before:
-            facts["deadline"] = min(facts["deadline"], row.deadline)
-            facts["due"] = max(facts["due"], row.due)
-            facts["attempts"] = max(facts["attempts"], row.attempts)
-            facts["severity"] = max(facts["severity"], row.severity)
-        number = insert_delivery(connection, facts)
+        number = combine(connection, facts, now)
         mine = [one.id for one in batch.items]
         for start in range(0, len(mine), 10_000):
             part = mine[start : start + 10_000]
             connection.execute(update(item).where(item.c.id.in_(part)).values(delivery=number))
-        combined = [row.id for row in before]
-        if combined:
-            connection.execute(update(item).where(item.c.delivery.in_(combined)).values(delivery=number))
-            done = {"state": DeliveryState.COMBINED.value, "finished": now, "note": f"is part of delivery {number}"}
-            connection.execute(update(delivery).where(delivery.c.id.in_(combined)).values(**done))
     return len(ready)
+
+
+def combine(connection: Connection, facts: dict[str, Any], now: int) -> int:
+    """A new delivery, of which what waits of its group for the same people becomes a part; its number.
+
+    Within somebody's transaction.
+    """
+    before = _waiting(connection, facts)
+    for row in before:
+        facts["deadline"] = min(facts["deadline"], row.deadline)
+        facts["due"] = max(facts["due"], row.due)
+        facts["attempts"] = max(facts["attempts"], row.attempts)
+        facts["severity"] = max(facts["severity"], row.severity)
+        if row.rest_of is not None:
+            facts["rest_of"] = min(facts["rest_of"], row.rest_of)
+    number = insert_delivery(connection, facts)
+    combined = [row.id for row in before]
+    if combined:
+        connection.execute(update(item).where(item.c.delivery.in_(combined)).values(delivery=number))
+        done = {
+            "state": DeliveryState.COMBINED.value,
+            "finished": now,
+            "note": f"is part of delivery {number}",
+        }
+        connection.execute(update(delivery).where(delivery.c.id.in_(combined)).values(**done))
+    return number
 
 
 def _waiting(connection: Connection, facts: Mapping[str, Any]) -> Sequence[_Row]:
     """Messages of the same group that the receiver could not take yet, nobody of it: they are made one."""
     served = select(attempt.c.id).where(attempt.c.delivery == delivery.c.id, attempt.c.outcome == "delivered")
-    same = (delivery.c[name] == facts[name] for name in ("kind", "receiver", "route", "grouping", "state"))
+    same = (delivery.c[name] == facts[name] for name in ("kind", "receiver", "route", "grouping", "state", "only"))
     return connection.execute(select(delivery).where(*same, ~served.exists())).all()
 
 

@@ -1,7 +1,8 @@
 """The tables of telling people as the code uses them; migration 0004 makes them. Pure.
 
 Instants are nanoseconds since 1970 UTC by the wall clock. An item is one incident for one receiver; it belongs to at
-most one delivery, the newest that tells it.
+most one delivery, the newest that tells it. A delivery with `only` is for one address of its receiver: a copy of
+`rest_of`, which that address could not take; `without` are addresses that get such a copy.
 """
 
 from __future__ import annotations
@@ -66,6 +67,9 @@ delivery = Table(
     Column("severity", Integer, nullable=False),
     Column("note", String, nullable=False),
     Column("instead_of", Integer),
+    Column("only", String, nullable=False, default=""),
+    Column("without", JSON, nullable=False, default=list),
+    Column("rest_of", Integer),
     sqlite_autoincrement=True,
 )
 

@@ -13,7 +13,7 @@ from alerting.label_match import LabelMatch
 from alerting.ledger import Action, AlertChange, Batch, IncidentFacts, PersonAction
 from alerting.machine import Alert, Kind, Status, Transition
 from alerting.muting import muting_of
-from alerting.outbox import Answer, Claimed, Notice, Occasion, Outcome, Told
+from alerting.outbox import Answer, Claimed, Notice, Occasion, Outcome, Sender, Told
 from alerting.outlook import Muting, Policy, Why
 from alerting.receivers import Budget, QuietHours, Receiver, ReceiverKind, WebhookTarget
 from alerting.routes import Escalation, Route
@@ -75,6 +75,7 @@ class Office:
     quiet_until: float | None = None
     seconds: float = 0.0
     log: list[str] = field(default_factory=list)
+    senders: Mapping[ReceiverKind, Sender] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.mailbox = Mailbox(self)
@@ -83,7 +84,7 @@ class Office:
     def restart(self) -> None:
         """Another deliverer, as after a start."""
         clock = Clock(lambda: self.start + timedelta(seconds=self.seconds), lambda: self.seconds)
-        senders = dict.fromkeys(ReceiverKind, self.mailbox)
+        senders = {**dict.fromkeys(ReceiverKind, self.mailbox), **self.senders}
         self.deliverer = Deliverer(Post(self.state.outbox, senders, self._write, clock, lambda: 0.999), self.receivers)
 
     @property

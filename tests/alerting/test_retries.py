@@ -34,6 +34,11 @@ def test_it_is_tried_until_it_is_taken_or_its_time_is_over(
         asked = min(max(answer.retry_after or 0 for answer in later), LONGEST_RETRY_AFTER)
         assert found.due >= min(NOW + asked, deadline)
         assert found.due - NOW <= max(LONGEST_DELAY, LONGEST_RETRY_AFTER)
+    elif found.rest:
+        assert found.state is DeliveryState.DELIVERED
+        assert found.due is not None
+        assert NOW < found.due <= deadline
+        assert found.rest == tuple(answer.recipient for answer in later)
     else:
         assert not later or deadline <= NOW
         taken = any(answer.outcome is Outcome.DELIVERED for answer in answers)

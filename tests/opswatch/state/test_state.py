@@ -269,7 +269,7 @@ async def test_a_file_of_a_later_version_is_refused(path: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     connection.close()
 
-    with pytest.raises(DataDirectoryTooNew, match=r"0099.*0006"):
+    with pytest.raises(DataDirectoryTooNew, match=r"0099.*0007"):
         async with State.opened(path):
             pass
 

@@ -1,0 +1,138 @@
+"""One of the addresses of a receiver cannot take its mail: the others wait for nothing, and it loses nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from aiosmtpd.smtp import Envelope
+
+from alerting.notifiers.email import EmailSender
+from alerting.receivers import MINUTE, Budget, EmailTarget, Receiver, ReceiverKind
+from tests.alerting.notifiers.test_email import CLOCK, TO, Desk, serving
+from tests.alerting.office import Office, office, receiver
+from tests.untold import rows
+
+ANNA, BEN, CARL = TO
+AWAY = "451 the mailbox is busy"
+
+
+@asynccontextmanager
+async def mailing(folder: Path, desk: Desk, to: tuple[str, ...] = TO) -> AsyncIterator[Office]:
+    """One receiver with these addresses on a real SMTP server, and a chat that notes what it gets."""
+    with serving(desk) as server:
+        ops = Receiver("ops", EmailTarget(to, server), budget=Budget(1_000), retry_for=60 * MINUTE, fallback="chat")
+        senders = {ReceiverKind.EMAIL: EmailSender(CLOCK)}
+        async with office(folder, ops, receiver("chat"), senders=senders) as it:
+            it.routes = it.routes[:1]
+            yield it
+
+
+def told(desk: Desk) -> list[tuple[tuple[str, ...], str]]:
+    """To whom each mail came, and its subject."""
+    return [(tuple(one.rcpt_tos), _subject(one)) for one in desk.taken]
+
+
+def _subject(one: Envelope) -> str:
+    assert isinstance(one.content, bytes)
+    return next(line for line in one.content.decode().splitlines() if line.startswith("Subject: "))[len("Subject: ") :]
+
+
+async def test_the_others_hear_the_end_while_one_is_away(tmp_path: Path) -> None:
+    """It gets one mail when it is back, of how things are then; nobody gets anything twice."""
+    desk = Desk({BEN: AWAY})
+    async with mailing(tmp_path, desk) as it:
+        await it.fire("a")
+        await it.go(60)
+        await it.resolve("a")
+        await it.go(600)
+        both = (ANNA, CARL)
+        assert told(desk) == [(both, "[CRITICAL] load is high"), (both, "[RESOLVED] load is high")]
+        desk.refused = {}
+        await it.go(600)
+        assert told(desk)[2:] == [((BEN,), "[RESOLVED] load is high")]
+        assert it.log == []
+    states = rows(tmp_path / "state.sqlite", "SELECT state, only, note FROM delivery ORDER BY id")
+    assert states == [
+        ("delivered", "", ""),
+        ("combined", BEN, "is part of delivery 4"),
+        ("delivered", "", ""),
+        ("delivered", BEN, f"for {BEN} alone: an older message waits for it"),
+    ]
+
+
+async def test_what_one_address_never_takes_is_a_dead_letter_of_its_own(tmp_path: Path) -> None:
+    """Seen and counted; no second route, for the others have it."""
+    desk = Desk({BEN: AWAY})
+    async with mailing(tmp_path, desk) as it:
+        await it.fire("a")
+        await it.go(4_000, 10)
+        assert len(told(desk)) == 1
+        assert it.log == []
+        figures = await it.state.explanations.figures(it.now)
+        assert figures["dead_lately"] == 1
+        last = rows(tmp_path / "state.sqlite", "SELECT recipient, code FROM attempt WHERE delivery = 2 GROUP BY 1, 2")
+        assert last == [(BEN, "451")]
+        # The end goes to all of them again: a dead letter keeps no later one waiting.
+        desk.refused = {}
+        await it.resolve("a")
+        await it.go(600)
+        assert told(desk)[1:] == [(TO, "[RESOLVED] load is high")]
+
+
+async def test_another_of_its_addresses_may_go_away_meanwhile(tmp_path: Path) -> None:
+    """Each gets its own, in order; when none is left over, the message itself waits for nobody."""
+    desk = Desk({BEN: AWAY})
+    async with mailing(tmp_path, desk, (ANNA, BEN)) as it:
+        await it.fire("a")
+        await it.go(30)
+        desk.refused = {ANNA: AWAY, BEN: AWAY}
+        await it.fire("b", rule="disk")
+        await it.resolve("a")
+        await it.go(600)
+        desk.refused = {}
+        await it.go(900)
+        found = told(desk)
+        assert found[0] == ((ANNA,), "[CRITICAL] load is high")
+        for one in (ANNA, BEN):
+            mine = [subject for to, subject in found[1:] if one in to]
+            assert sorted(mine) == ["[CRITICAL] disk is high", "[RESOLVED] load is high"]
+
+
+async def test_an_address_that_was_taken_out_gets_nothing_any_more(tmp_path: Path) -> None:
+    """What waits for it is a dead letter."""
+    desk = Desk({BEN: AWAY})
+    async with mailing(tmp_path, desk) as it:
+        await it.fire("a")
+        await it.go(60)
+        ops = it.receivers["ops"]
+        assert isinstance(ops.target, EmailTarget)
+        it.receivers["ops"] = replace(ops, target=replace(ops.target, to=(ANNA, CARL)))
+        it.restart()
+        desk.refused = {}
+        await it.go(600)
+        assert len(told(desk)) == 1
+        assert rows(tmp_path / "state.sqlite", "SELECT state FROM delivery ORDER BY id") == [("delivered",), ("dead",)]
+
+
+async def test_a_restart_before_the_answer_leaves_no_second_rest(tmp_path: Path) -> None:
+    """An address that is left out is left out once."""
+    desk = Desk({BEN: AWAY})
+    async with mailing(tmp_path, desk) as it:
+        await it.fire("a")
+        await it.go(60)
+        await it.resolve("a")
+        it.seconds += 300
+        while await it.state.telling.plan(it.policy(), it.now):
+            pass
+        it.seconds += 10
+        await it.state.telling.batch(it.policy(), it.now)
+        claimed = [await it.state.outbox.claim("ops", it.now, MINUTE) for _ in range(3)]
+        assert [(one.only, one.without) if one else None for one in claimed] == [(BEN, ()), ("", (BEN,)), None]
+        await it.state.outbox.reclaim(it.now)
+        desk.refused = {}
+        await it.go(900)
+        over = "[RESOLVED] load is high"
+        assert sorted(told(desk)[1:]) == [((ANNA, CARL), over), ((BEN,), over), ((BEN,), over)]
+    found = rows(tmp_path / "state.sqlite", "SELECT only, state FROM delivery ORDER BY id")
+    assert found == [("", "delivered"), (BEN, "delivered"), ("", "delivered"), (BEN, "delivered")]
