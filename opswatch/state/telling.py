@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from alerting.batches import Batch, Pace, Pending, Recent, batches
@@ -27,6 +27,9 @@ from opswatch.state.telling_tables import attempt, delivery, item, known, ladder
 from telemetry.points import Tags
 
 AT_ONCE = 500  # incidents of one transaction: other work of the state need not wait for ten thousand
+# What an answer says when the message was not taken: SMTP's 4xx and HTTP's, and those of HTTP that no proxy makes up.
+_NOT_TAKEN = ("500", "503", "refused", "dns", "tls", "certificate")
+_TAKEN_BACK = "taken back before anybody had it"
 _Row = Row[Any]
 
 
@@ -120,12 +123,7 @@ def _subject(row: _Row, policy: Policy) -> Subject:
 
 
 def _known(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, Known]]:
-    sent = (
-        select(item.c.incident, item.c.receiver)
-        .where(item.c.incident.in_(numbers), item.c.delivery.is_not(None))
-        .distinct()
-    )
-    left = {(row.incident, row.receiver) for row in connection.execute(sent)}
+    left = _left(connection, numbers)
     found: dict[int, dict[str, Known]] = defaultdict(dict)
     for row in connection.execute(select(known).where(known.c.incident.in_(numbers))):
         found[row.incident][row.receiver] = Known(
@@ -139,6 +137,25 @@ def _known(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str
             over=row.over,
         )
     return found
+
+
+def _left(connection: Connection, numbers: Sequence[int]) -> set[tuple[int, str]]:
+    """Incidents and receivers of which something may have left the house."""
+    sent = select(item.c.incident, item.c.receiver).join(delivery, delivery.c.id == item.c.delivery).distinct()
+    wanted = sent.where(item.c.incident.in_(numbers), ~_is_still_here())
+    return {(row.incident, row.receiver) for row in connection.execute(wanted)}
+
+
+def _is_still_here() -> ColumnElement[bool]:
+    """Whether a delivery waits, and everybody that was tried has said that it was not taken.
+
+    After a kill, a timeout or a proxy's answer it is not known: then it counts as gone.
+    """
+    tries = attempt.c.delivery == delivery.c.id
+    answered = select(func.count(attempt.c.number.distinct())).where(tries).scalar_subquery()
+    unclear = select(attempt.c.id).where(tries, attempt.c.code.not_in(_NOT_TAKEN), attempt.c.code.not_like("4__"))
+    waits = delivery.c.state == DeliveryState.WAITING.value
+    return waits & (answered >= delivery.c.attempts) & ~unclear.exists()
 
 
 def _ladders(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, Ladder]]:
@@ -159,12 +176,22 @@ def _take_back(
     for number, outlook in outlooks.items():
         if not outlook.withdrawn:
             continue
-        mine = (item.c.incident == number) & item.c.receiver.in_(outlook.withdrawn) & item.c.delivery.is_(None)
-        connection.execute(delete(item).where(mine))
+        mine = (item.c.incident == number) & item.c.receiver.in_(outlook.withdrawn)
+        _empty(connection, mine)
         gone = (known.c.incident == number) & known.c.receiver.in_(outlook.withdrawn)
         connection.execute(delete(known).where(gone))
         if set(outlook.withdrawn) >= set(told.get(number, {})):
             connection.execute(delete(ladder).where(ladder.c.incident == number))
+
+
+def _empty(connection: Connection, mine: ColumnElement[bool]) -> None:
+    """Delete these items, and end the deliveries that tell of nothing any more."""
+    numbers = list(connection.execute(select(item.c.delivery).where(mine, item.c.delivery.is_not(None))).scalars())
+    connection.execute(delete(item).where(mine))
+    if numbers:
+        tells = select(item.c.id).where(item.c.delivery == delivery.c.id).exists()
+        done = {"state": DeliveryState.COMBINED.value, "finished": delivery.c.due, "note": _TAKEN_BACK}
+        connection.execute(update(delivery).where(delivery.c.id.in_(numbers), ~tells).values(**done))
 
 
 def _keep(connection: Connection, outlooks: Mapping[int, Outlook], now: int) -> None:

@@ -542,3 +542,34 @@ async def test_a_rise_to_another_route_is_repeated_by_that(tmp_path: Path) -> No
         await it.go(60)
         await it.change(Kind.RAISED, Severity.CRITICAL, "a")
         assert plain(await it.go(2 * 3_600, 30)) == ["mail: load a raised", "mail: load a reminder"]
+
+
+async def test_what_waits_for_its_next_try_is_taken_back_by_a_silence(tmp_path: Path) -> None:
+    """The receiver had said that it took nothing; when the silence ends it is told as it is then."""
+    async with office(tmp_path, receiver("mail")) as it:
+        it.mailbox.answer = refusing("mail", code="503")
+        await it.fire("a", "b")
+        await it.go(120)
+        it.silences = [(LabelMatch.of({"host": "a"}), 7_200)]
+        await it.touch()
+        await it.go(30)
+        it.mailbox.answer = lambda *_: ANSWERED
+        assert plain(await it.go(1_800, 10)) == ["mail: load b opened"]
+        assert plain(await it.go(7_200, 30)) == ["mail: load a released"]
+        it.silences = [(EVERYTHING, 20_000)]
+        await it.resolve("a")
+        assert plain(await it.go(1_800, 30)) == ["mail: load a resolved, over"]
+
+
+async def test_a_message_whose_fate_is_not_known_is_not_taken_back(tmp_path: Path) -> None:
+    """The receiver may have it: so it hears of it again, and of its end."""
+    async with office(tmp_path, receiver("mail")) as it:
+        it.mailbox.answer = refusing("mail", code="timeout")
+        await it.fire("a")
+        await it.go(120)
+        it.silences = [(EVERYTHING, 7_200)]
+        await it.touch()
+        it.mailbox.answer = lambda *_: ANSWERED
+        assert plain(await it.go(1_800, 10)) == ["mail: load a opened"]
+        await it.resolve("a")
+        assert plain(await it.go(1_800, 30)) == ["mail: load a resolved, over"]
