@@ -39,7 +39,7 @@ class AttemptLine:
 class DeliveryLine:
     """A message: `occasions` are what it tells of the incident that was asked for; `due` the next try, while it waits.
 
-    `incidents`: of how many it tells.
+    `incidents`: of how many it tells. `only`: the one address that it is for, while the others of the receiver have it.
     """
 
     identifier: str
@@ -57,6 +57,12 @@ class DeliveryLine:
     count: int
     occasions: tuple[str, ...] = ()
     tries: tuple[AttemptLine, ...] = ()
+    only: str = ""
+
+    @property
+    def whom(self) -> str:
+        """The receiver, or the one of its addresses that this is for."""
+        return f"{self.only} of {self.receiver}" if self.only else self.receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def _told(deliveries: Sequence[DeliveryLine], at: datetime) -> Iterator[str]:
     newest: dict[str, DeliveryLine] = {}
     for one in deliveries:
         if one.state is not DeliveryState.COMBINED:
-            newest[one.receiver] = one
+            newest[one.whom] = one
     for name, one in sorted(newest.items()):
         tries = [line for line in one.tries if line.time <= at]
         what = " and ".join(dict.fromkeys(one.occasions))
@@ -108,7 +114,7 @@ def _told(deliveries: Sequence[DeliveryLine], at: datetime) -> Iterator[str]:
         elif one.state is DeliveryState.DEAD and (one.finished is None or one.finished <= at):
             yield f"{name} was not told “{what}”: a dead letter since {_clock(one.finished or at)}{last or one.note}."
         elif tries:
-            yield f"{name} had not been told “{what}” yet: {len(tries)} tries since {_clock(one.created)}{last}."
+            yield f"{name} had not been told “{what}” yet: {_times(len(tries))} since {_clock(one.created)}{last}."
         else:
             yield f"{name} was about to be told “{what}”: in the outbox since {_clock(one.created)}."
 
@@ -130,6 +136,10 @@ def _held(reasons: Sequence[ReasonLine], deliveries: Sequence[DeliveryLine]) -> 
         else:
             nobody = "Nobody was told" if not sent else "Nobody was told anything new"
             yield f"{nobody} since {_clock(line.time)}: {line.words}."
+
+
+def _times(tries: int) -> str:
+    return "one try" if tries == 1 else f"{tries} tries"
 
 
 def _answer(line: AttemptLine) -> str:

@@ -163,4 +163,5 @@ def _line(connection: Connection, row: _Row, tries: Sequence[AttemptLine], incid
         count,
         tuple(dict.fromkeys(connection.execute(occasions).scalars())),
         tuple(tries),
+        row.only,
     )

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from aiosmtpd.smtp import Envelope
@@ -10,7 +11,7 @@ from aiosmtpd.smtp import Envelope
 from alerting.notifiers.email import EmailSender
 from alerting.receivers import MINUTE, Budget, EmailTarget, Receiver, ReceiverKind
 from tests.alerting.notifiers.test_email import CLOCK, TO, Desk, serving
-from tests.alerting.office import Office, office, receiver
+from tests.alerting.office import START, Office, office, receiver
 from tests.untold import rows
 
 ANNA, BEN, CARL = TO
@@ -48,6 +49,13 @@ async def test_the_others_hear_the_end_while_one_is_away(tmp_path: Path) -> None
         await it.go(600)
         both = (ANNA, CARL)
         assert told(desk) == [(both, "[CRITICAL] load is high"), (both, "[RESOLVED] load is high")]
+        now = START + timedelta(seconds=it.seconds)
+        words = (await it.state.explanations.explain(1, now)).words
+        assert words == (
+            f"{BEN} of ops had not been told “opened and resolved” yet: one try "
+            "since 2026-11-26 12:05:10 UTC (451 the mailbox is busy).",
+            "ops was told “resolved” at 2026-11-26 12:05:10 UTC (250 kept).",
+        )
         desk.refused = {}
         await it.go(600)
         assert told(desk)[2:] == [((BEN,), "[RESOLVED] load is high")]
