@@ -45,14 +45,42 @@ class Breakage:
         return f"the loop is broken at the stage {self.stage}: {WORDS[self.stage]} for {self.seconds:.0f} s"
 
 
-def breakage(passes: Mapping[Stage, float], started: float, now: float, interval: float) -> Breakage | None:
-    """The first stage that is late; None when none is. Times are monotonic seconds, so that no set clock is blamed.
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`breakage`: what is broken, None: nothing. From `since` on each stage has its time (monotonic seconds).
 
-    `passes`: when each stage was passed last; one that was not, since the start. A stage after a broken one is late as
-    well, so the first is the one to name.
+    `mending`: the broken stage is passed again, and those behind it are waited for.
+    """
+
+    since: float
+    breakage: Breakage | None = None
+    mending: bool = False
+
+
+def late(passes: Mapping[Stage, float], since: float, now: float, longest: float) -> Breakage | None:
+    """The first stage that was not passed for longer than that; None when each was. Times are monotonic seconds.
+
+    `passes`: when each stage was passed last; what was not, or before `since`, is given the time from then on.
     """
     for stage in ORDER:
-        silent = now - passes.get(stage, started)
-        if silent > 2 * interval:
+        silent = now - max(passes.get(stage, since), since)
+        if silent > longest:
             return Breakage(stage, silent)
     return None
+
+
+def judged(before: Judgement, passes: Mapping[Stage, float], now: float, interval: float) -> Judgement:
+    """What a pulse finds, given what the one before it found.
+
+    While a stage is broken those behind it are late as well. So when it is passed again, they have two intervals from
+    then on, and it counts as broken until all of them were passed.
+    """
+    found, broken = late(passes, before.since, now, 2 * interval), before.breakage
+    if broken is None or (found is not None and ORDER.index(found.stage) <= ORDER.index(broken.stage)):
+        return Judgement(before.since, found)
+    if before.mending and found is None:
+        is_whole = all(passes.get(stage, before.since - 1) >= before.since for stage in ORDER)
+        return Judgement(before.since) if is_whole else before
+    if before.mending or found is None:
+        return Judgement(before.since, found)
+    return Judgement(passes.get(broken.stage, now), broken, mending=True)

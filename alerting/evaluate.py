@@ -73,7 +73,7 @@ class RuleTrouble:
 
 @dataclass(slots=True)
 class EvaluationStatistics:
-    """`took_ms` of the newest evaluation; counted since start."""
+    """`took_ms` of the newest evaluation; counted since start. `last`: when it was looked whether a rule is due."""
 
     evaluations: int = 0
     failures: int = 0
@@ -200,6 +200,7 @@ class Evaluator:
             now = self._instant()
             due = [rule for rule in self.rules.rules if self._is_due(rule, now)]
             if not due:
+                self.statistics.last = self._around.clock.now()
                 return
             await self._close_orphans(now, self.orphans_of(self.rules))
             answers = await self._ask(due, now)

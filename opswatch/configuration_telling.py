@@ -15,6 +15,7 @@ from opswatch.configuration_values import (
     BadValue,
     Duration,
     FileName,
+    HeartbeatInterval,
     JsonPath,
     Name,
     Text,
@@ -387,7 +388,9 @@ class DeadMansSwitch(Model):
 
     url: SecretUrl | None = Field(default=None, description="What is asked. It is kept secret.")
     url_file: FileName | None = Field(default=None, description="File with the URL, instead of it.")
-    interval: Duration | None = Field(default=None, description="How often; else `60s`.", examples=["60s"])
+    interval: HeartbeatInterval | None = Field(
+        default=None, description="How often, `5s` at least; else `60s`.", examples=["60s"]
+    )
 
     @model_validator(mode="after")
     def _has_a_url(self) -> DeadMansSwitch:

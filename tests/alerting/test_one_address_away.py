@@ -51,9 +51,9 @@ async def test_the_others_hear_the_end_while_one_is_away(tmp_path: Path) -> None
         assert told(desk) == [(both, "[CRITICAL] load is high"), (both, "[RESOLVED] load is high")]
         now = START + timedelta(seconds=it.seconds)
         words = (await it.state.explanations.explain(1, now)).words
+        since = "since 2026-11-26 12:05:10 UTC (451 the mailbox is busy)."
         assert words == (
-            f"{BEN} of ops had not been told “opened and resolved” yet: one try "
-            "since 2026-11-26 12:05:10 UTC (451 the mailbox is busy).",
+            f"{BEN} of ops had not been told “opened and resolved” yet: one try {since}",
             "ops was told “resolved” at 2026-11-26 12:05:10 UTC (250 kept).",
         )
         desk.refused = {}

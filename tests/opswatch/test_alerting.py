@@ -9,6 +9,7 @@ import pytest
 
 from alerting.ledger import Action, Batch, IncidentQuery, PersonAction
 from alerting.rule_set import RuleSet
+from alerting.rules import Rule
 from opswatch.alert_surroundings import WatchedServices
 from opswatch.alerting import Alerting, Parts
 from opswatch.scheduler import Job
@@ -108,6 +109,17 @@ async def test_an_evaluation_that_does_not_come_is_said(tmp_path: Path) -> None:
         alerting = alerting_of(it, Writer())
         assert alerting.trouble(it.wall + timedelta(hours=1)) == ""
         alerting.plan_jobs(Planner())  # type: ignore[arg-type]
+        assert alerting.trouble(it.wall + timedelta(hours=1)) == "no rule has been evaluated for 1h"
+
+
+@pytest.mark.parametrize("rules", [(), (load_rule(interval=3_600 * 10**9),)], ids=["none", "hourly"])
+async def test_rules_that_are_not_due_or_not_there_are_no_trouble(tmp_path: Path, rules: tuple[Rule, ...]) -> None:
+    """Somebody looks each interval; that nothing was due is no sign that nobody does."""
+    async with house(tmp_path, *rules) as it:
+        alerting = alerting_of(it, Writer())
+        alerting.plan_jobs(Planner())  # type: ignore[arg-type]
+        await it.go(timedelta(minutes=10))
+        assert alerting.trouble(it.wall) == ""
         assert alerting.trouble(it.wall + timedelta(hours=1)) == "no rule has been evaluated for 1h"
 
 
