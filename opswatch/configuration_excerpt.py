@@ -37,6 +37,7 @@ from opswatch.configuration_telling import (
     Success,
     WeeklyTimes,
 )
+from opswatch.configuration_urls import is_of_telling, places_of_urls
 from opswatch.yaml_document import Span, parse_document
 from telemetry.errors import Fault
 
@@ -78,6 +79,8 @@ def _excerpt(secrets: dict[int, list[Span]] | None, lines: list[str], fault: Fau
     if masks is None:
         return ""
     masks += [match.span(1) for match in _CREDENTIALS.finditer(lines[index])]
+    if is_of_telling(fault.field):
+        masks += places_of_urls(lines[index])
     return _with_caret(*_masked(lines[index].rstrip("\r"), column, masks))
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from opswatch.configuration import Configuration
+from opswatch.configuration_urls import is_of_telling, without_urls
 from opswatch.configuration_values import BadValue, near_miss, quoted
 from opswatch.yaml_document import Document, Path
 from telemetry.errors import Fault
@@ -58,6 +59,8 @@ def fault_at(
 ) -> Fault:
     """A fault at a value (or its key), or at the nearest thing above it that has a place in the file."""
     places = (document.keys, document.spans) if at_key else (document.spans, document.keys)
+    if is_of_telling(written(path[:1])):
+        message, hint = without_urls(message), without_urls(hint)
     for length in range(len(path), -1, -1):
         for place in places:
             if path[:length] in place:

@@ -162,11 +162,7 @@ def _route(one: RouteItem, number: int) -> Route:
 
 
 def _escalation(one: EscalationItem) -> Escalation:
-    steps = (
-        Step(duration_nanoseconds(step.after) if isinstance(step.after, timedelta) else 0, step.receiver)
-        for step in one.steps
-    )
-    return Escalation(one.name, tuple(steps))
+    return Escalation(one.name, tuple(Step(duration_nanoseconds(step.after), step.receiver) for step in one.steps))
 
 
 def _rotation(one: RotationItem, zone: ZoneInfo) -> Rotation:

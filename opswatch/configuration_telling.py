@@ -3,136 +3,35 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time
-from typing import Annotated, Any, Literal
+from datetime import time
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, StrictBool, StrictInt, WithJsonSchema, model_validator
+from pydantic import Field, SecretStr, StrictBool, StrictInt, model_validator
 
 from alerting.label_match import LabelMatch
-from alerting.windows import Cron
 from opswatch.configuration_model import Model
-from opswatch.configuration_values import (
-    BadValue,
-    Duration,
-    FileName,
+from opswatch.configuration_telling_values import (
+    Address,
+    BudgetWindow,
+    Clock,
+    CronText,
+    Day,
+    GroupInterval,
+    GroupWait,
+    Handover,
     HeartbeatInterval,
-    JsonPath,
-    Name,
-    Text,
-    Zone,
-    duration_of,
-    near_miss,
-    quoted,
-    request_headers_of,
-    text_of,
+    Match,
+    Moment,
+    Patience,
+    Repeat,
+    RetryTime,
+    SecretHeaders,
+    SecretUrl,
+    StartDay,
+    StepTime,
+    WindowLength,
 )
-
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}", re.ASCII)
-_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
-_HANDOVER = re.compile(r"([A-Za-z]{3}) +(.*)")
-
-
-def match_of(value: Any) -> LabelMatch:
-    """Conditions on labels."""
-    if not isinstance(value, dict):
-        raise BadValue("match must be a mapping of labels", "write {severity: critical, service: [checkout, cart]}")
-    for label, wanted in value.items():
-        if not isinstance(label, str) or not _LABEL.fullmatch(label):
-            raise BadValue(f"{quoted(label)} is not a label's name", at=(label,))
-        for one in wanted if isinstance(wanted, list) else [wanted]:
-            try:
-                text_of(one, what=f"what {label} must be")
-            except BadValue as error:
-                raise BadValue(str(error), error.hint, (label,)) from error
-    try:
-        return LabelMatch.of(value)
-    except ValueError as error:
-        raise BadValue(str(error)) from error
-
-
-def address_of(value: Any) -> str:
-    """An e-mail address, as `ops@example.com`."""
-    text = text_of(value, what="an address", length=320)
-    if not _ADDRESS.fullmatch(text) or not text.isascii():
-        raise BadValue(f"{quoted(text)} is not an e-mail address", "write ops@example.com, the address alone")
-    return text
-
-
-def clock_of(value: Any) -> time:
-    """A time of the day, as `09:00`."""
-    text = text_of(value, what="a time of the day")
-    found = _CLOCK.fullmatch(text)
-    if found is None:
-        raise BadValue(f"{quoted(text)} is not a time of the day", 'write it as "09:00"')
-    return time(int(found[1]), int(found[2]))
-
-
-def day_of(value: Any) -> int:
-    """A day of the week, Monday is 0."""
-    text = text_of(value, what="a day").lower()[:3]
-    if text not in DAYS:
-        raise BadValue(f"{quoted(value)} is not a day", near_miss(text, list(DAYS)) or ", ".join(DAYS))
-    return DAYS.index(text)
-
-
-def handover_of(value: Any) -> tuple[int, time]:
-    """As `MON 09:00`."""
-    found = _HANDOVER.fullmatch(text_of(value, what="a handover"))
-    if found is None:
-        raise BadValue(f"{quoted(value)} is not a day with a time", "write MON 09:00")
-    return day_of(found[1]), clock_of(found[2].strip())
-
-
-def moment_of(value: Any) -> datetime:
-    """A date with a time; without an offset it is of the item's own zone."""
-    if isinstance(value, datetime):
-        return value
-    text = str(value) if isinstance(value, date) else text_of(value, what="a time")
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadValue(f"{quoted(text)} is not a date with a time", "write 2026-12-24T18:00") from error
-
-
-def _date_of(value: Any) -> date:
-    return moment_of(value).date()
-
-
-def _repeat_of(value: Any) -> int:
-    """In ns; `never` is 0."""
-    if value == "never":
-        return 0
-    return int(duration_of(value).total_seconds() * 1e9)
-
-
-def _secret_url(value: Any) -> SecretStr:
-    # Its path is the secret of most chat services, so it is never quoted.
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s]+", value) or len(value) > 4_096:
-        raise BadValue("the value is not a URL", "write https://host/path")
-    return SecretStr(value)
-
-
-_STRING = {"type": "string"}
-Address = Annotated[str, BeforeValidator(address_of), WithJsonSchema({"type": "string", "format": "email"})]
-Clock = Annotated[time, BeforeValidator(clock_of), WithJsonSchema({"type": "string", "examples": ["09:00"]})]
-Day = Annotated[int, BeforeValidator(day_of), WithJsonSchema({"type": "string", "enum": list(DAYS)})]
-Moment = Annotated[datetime, BeforeValidator(moment_of), WithJsonSchema(_STRING)]
-Repeat = Annotated[int, BeforeValidator(_repeat_of), WithJsonSchema({"type": "string", "examples": ["4h", "never"]})]
-SecretUrl = Annotated[SecretStr, BeforeValidator(_secret_url), WithJsonSchema({"type": "string", "writeOnly": True})]
-Match = Annotated[
-    LabelMatch,
-    BeforeValidator(match_of),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "additionalProperties": {"anyOf": [_STRING, {"type": "array", "items": _STRING}]},
-            "examples": [{"severity": "critical", "service": ["checkout", "cart"]}],
-        }
-    ),
-]
-_SECRET_MAPPING = WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}, "writeOnly": True})
+from opswatch.configuration_values import BadValue, FileName, JsonPath, Name, Text, Zone
 
 
 class Smtp(Model):
@@ -150,7 +49,7 @@ class Smtp(Model):
     from_: Address | None = Field(
         default=None, alias="from", description="Sender of the mails.", examples=["ops@example.com"]
     )
-    timeout: Duration | None = Field(default=None, description="How long each step may take; `30s`.")
+    timeout: Patience | None = Field(default=None, description="How long each step may take; `30s`.")
 
 
 class QuietTimes(Model):
@@ -174,7 +73,7 @@ class BudgetItem(Model):
     """How many messages at most; what is more comes in one digest."""
 
     messages: Annotated[StrictInt, Field(ge=2, le=10_000)] = Field(default=10, description="So many messages,")
-    window: Duration | None = Field(default=None, description="within this time; else `1m`.", examples=["1m"])
+    window: BudgetWindow | None = Field(default=None, description="within this time; else `1m`.", examples=["1m"])
 
 
 class Success(Model):
@@ -200,9 +99,7 @@ class ReceiverItem(Model):
     previous_secret_file: FileName | None = Field(
         default=None, description="webhook: file with the secret before, which signs as well until all have the new."
     )
-    headers: Annotated[dict[str, SecretStr], BeforeValidator(request_headers_of), _SECRET_MAPPING] = Field(
-        default={}, description="webhook: further headers. Their values are kept secret."
-    )
+    headers: SecretHeaders = Field(default={}, description="webhook: further headers. Their values are kept secret.")
     template_file: FileName | None = Field(
         default=None, description="webhook: file with a template of the body, Jinja2 in a sandbox; else our JSON."
     )
@@ -210,10 +107,10 @@ class ReceiverItem(Model):
     success: Success | None = Field(default=None, description="webhook: what makes an answer a good one.")
     ca_file: FileName | None = Field(default=None, description="webhook: authorities to trust instead, PEM.")
     verify_tls: StrictBool | None = Field(default=None, description="webhook: whether the certificate must be good.")
-    timeout: Duration | None = Field(
+    timeout: Patience | None = Field(
         default=None, description="webhook, apprise: how long a try may take; else `15s`, `20s`."
     )
-    retry_for: Duration | None = Field(
+    retry_for: RetryTime | None = Field(
         default=None, description="How long a message is tried; else `4h`. Then it is a dead letter.", examples=["4h"]
     )
     fallback: Name | None = Field(
@@ -271,8 +168,8 @@ class RouteItem(Model):
     group_by: tuple[Text, ...] | None = Field(
         default=None, description="Labels by which incidents are told together; else `[rule]`.", max_length=20
     )
-    group_wait: Duration | None = Field(default=None, description="How long the first waits for others; else `10s`.")
-    group_interval: Duration | None = Field(
+    group_wait: GroupWait | None = Field(default=None, description="How long the first waits for others; else `10s`.")
+    group_interval: GroupInterval | None = Field(
         default=None, description="How long later ones wait after a message, critical news excepted; else `5m`."
     )
     repeat: RepeatTimes = Field(default=RepeatTimes(), description="How often it is told again.")
@@ -290,7 +187,7 @@ class RouteItem(Model):
 class StepItem(Model):
     """One step of a ladder."""
 
-    after: Duration | Literal["0s"] = Field(description="So long after the ladder began.", examples=["15m"])
+    after: StepTime = Field(description="So long after the ladder began.", examples=["15m"])
     receiver: Name = Field(description="Receiver or rotation that is told.")
 
 
@@ -315,27 +212,19 @@ class MonthlyTimes(Model):
     at: Clock = Field(description="When it begins.", examples=["03:00"])
 
 
-def _cron_of(value: Any) -> str:
-    text = text_of(value, what="a cron expression", length=200)
-    try:
-        return Cron(text).expression
-    except ValueError as error:
-        raise BadValue(str(error), 'minute, hour, day, month, day of the week: "0 3 * * SUN"') from error
-
-
 class Maintenance(Model):
     """A planned time in which nobody is told of what matches; one of `cron`, `weekly`, `monthly`, `start`."""
 
     name: Name = Field(description="Its name.", examples=["sunday"])
     match: Match = Field(default=LabelMatch(), description="Which incidents; all of them where it is not written.")
-    cron: Annotated[str, BeforeValidator(_cron_of)] | None = Field(
+    cron: CronText | None = Field(
         default=None, description="When it begins, again and again, as cron writes it.", examples=["0 3 * * SUN"]
     )
     weekly: WeeklyTimes | None = Field(default=None, description="When it begins, week by week.")
     monthly: MonthlyTimes | None = Field(default=None, description="When it begins, month by month.")
     start: Moment | None = Field(default=None, description="When it begins, once.", examples=["2026-12-24T18:00"])
     stop: Moment | None = Field(default=None, description="When it ends, instead of `duration`.")
-    duration: Duration | None = Field(default=None, description="How long it lasts.", examples=["1h"])
+    duration: WindowLength | None = Field(default=None, description="How long it lasts.", examples=["1h"])
     time_zone: Zone | None = Field(default=None, description="Zone of these times; else that of the file.")
 
     @model_validator(mode="after")
@@ -373,12 +262,8 @@ class RotationItem(Model):
 
     name: Name = Field(description="Unique among receivers and rotations.", examples=["on-duty"])
     people: tuple[PersonItem, ...] = Field(description="In the order of their turns.", min_length=1, max_length=200)
-    handover: Annotated[tuple[int, time], BeforeValidator(handover_of), WithJsonSchema(_STRING)] = Field(
-        default=(0, time(9)), description="Day and time of the handover; `MON 09:00`."
-    )
-    start: Annotated[date, BeforeValidator(_date_of), WithJsonSchema(_STRING)] = Field(
-        description="A day of the first one's week.", examples=["2026-01-05"]
-    )
+    handover: Handover = Field(default=(0, time(9)), description="Day and time of the handover; `MON 09:00`.")
+    start: StartDay = Field(description="A day of the first one's week.", examples=["2026-01-05"])
     time_zone: Zone | None = Field(default=None, description="Zone of these times; else that of the file.")
     overrides: tuple[OverrideItem, ...] = Field(default=(), description="Who steps in.", max_length=1_000)
 

@@ -12,17 +12,19 @@ from typing import Any
 
 from opswatch.configuration_checks import duplicates, items_of, rings
 from opswatch.configuration_faults import fault_at
-from opswatch.configuration_values import BadValue, duration_of, near_miss, quoted
+from opswatch.configuration_telling_values import moment_of
+from opswatch.configuration_values import BadValue, duration_of, near_miss, quoted, zone_of
 from opswatch.environment import Environment
 from opswatch.yaml_document import Document, Path
 from telemetry.errors import Fault
+from telemetry.times import from_datetime
 
 _SECTIONS = {"receiver": "receivers", "receiver or rotation": "receivers", "escalation": "escalations"}
 Items = Sequence[tuple[Path, dict[str, Any]]]
 
 
-def check_telling(document: Document, source: str, *, has_default_smtp: bool) -> Iterator[Fault]:
-    """All faults between items; `has_default_smtp`: the environment says where e-mail is handed over, and from whom."""
+def check_telling(document: Document, source: str, environment: Environment) -> Iterator[Fault]:
+    """All faults between items, and between the file and the environment's word on e-mail."""
     receivers, rotations = (_mappings(document.value, key) for key in ("receivers", "duty"))
     escalations = _mappings(document.value, "escalations")
     yield from duplicates(document, source, [*receivers, *rotations], "receiver or rotation")
@@ -33,7 +35,9 @@ def check_telling(document: Document, source: str, *, has_default_smtp: bool) ->
     for path, escalation in escalations:
         yield from _step_order(document, source, path, escalation)
     yield from _overrides(document, source, rotations)
-    yield from _mail(document, source, receivers, has_default_smtp=has_default_smtp)
+    yield from _times(document, source, rotations)
+    yield from _plain_password(document, source, environment)
+    yield from _mail(document, source, receivers, environment)
 
 
 def _mappings(value: Any, key: str) -> Items:
@@ -108,33 +112,67 @@ def _overrides(document: Document, source: str, rotations: Items) -> Iterator[Fa
                 yield from _known(document, source, (*place, "person"), override.get("person"), known, what)
 
 
-def _mail(document: Document, source: str, receivers: Items, *, has_default_smtp: bool) -> Iterator[Fault]:
+def _times(document: Document, source: str, rotations: Items) -> Iterator[Fault]:
+    """What ends before it begins; a time without an offset is of the item's zone, else of the file's."""
+    written = document.value.get("time_zone") if isinstance(document.value, dict) else None
+    spans = [(path, item, item) for path, item in _mappings(document.value, "maintenance")]
+    for path, item in rotations:
+        overrides = items_of(item, ("overrides",), path)
+        spans += [(place, one, item) for place, one in overrides if isinstance(one, dict)]
+    for path, span, item in spans:
+        with suppress(BadValue):  # which has a fault of its own
+            zone = zone_of(item.get("time_zone") or written or "UTC")
+            start, stop = (moment_of(span.get(name)) for name in ("start", "stop"))
+            start, stop = (one if one.tzinfo else one.replace(tzinfo=zone) for one in (start, stop))
+            if from_datetime(stop) <= from_datetime(start):
+                message = f"{quoted(str(span['stop']))} is not after the start, {quoted(str(span['start']))}"
+                yield fault_at(document, source, (*path, "stop"), message, "write a later time")
+
+
+def _smtp(document: Document) -> dict[str, Any]:
     smtp = document.value.get("smtp") if isinstance(document.value, dict) else None
-    written = smtp if isinstance(smtp, dict) else {}
-    if written.get("username") is not None and written.get("starttls") is False and not written.get("tls"):
-        message = "the password would go through the network as it is"
-        yield fault_at(document, source, ("smtp", "starttls"), message, "write starttls: true or tls: true")
-    if has_default_smtp:
+    return smtp if isinstance(smtp, dict) else {}
+
+
+def _plain_password(document: Document, source: str, environment: Environment) -> Iterator[Fault]:
+    """Who logs in without TLS, by whatever the file and the variables say together."""
+    written = _smtp(document)
+    starttls = environment.smtp_starttls if written.get("starttls") is None else written["starttls"]
+    username = written.get("username") or environment.smtp_username
+    if not username or starttls is not False or written.get("tls") is True:
         return
+    message = "the password would go through the network as it is"
+    if written.get("starttls") is False:
+        yield fault_at(document, source, ("smtp", "starttls"), message, "write starttls: true or tls: true")
+    else:
+        yield Fault(message, "environment", "SMTP_STARTTLS", hint="set SMTP_STARTTLS=true, or write smtp.tls: true")
+
+
+def _mail(document: Document, source: str, receivers: Items, environment: Environment) -> Iterator[Fault]:
+    written = _smtp(document)
     for path, item in receivers:
         if item.get("kind") == "email":
-            for key, variable in (("host", "SMTP_HOST"), ("from", "ALERT_EMAIL_FROM")):
-                if written.get(key) is None:
+            for key, variable, other in (
+                ("host", "SMTP_HOST", environment.smtp_host),
+                ("from", "ALERT_EMAIL_FROM", environment.alert_email_from),
+            ):
+                if written.get(key) is None and not other:
                     message, hint = f"e-mail has no {key}", f"write smtp.{key}, or set {variable}"
                     yield fault_at(document, source, (*path, "kind"), message, hint)
             return
 
 
-def missing_mail(environment: Environment, wrong: Collection[str]) -> Iterator[Fault]:
-    """What ALERT_EMAIL_ENABLED needs and is not set; `wrong` are variables that are, and have a fault already."""
-    if environment.smtp_username and not environment.smtp_starttls:
-        message = "the password would go through the network as it is"
-        yield Fault(message, "environment", "SMTP_STARTTLS", hint="set SMTP_STARTTLS=true")
-    if not environment.alert_email_enabled:
+def missing_mail(document: Document, environment: Environment, wrong: Collection[str]) -> Iterator[Fault]:
+    """What ALERT_EMAIL_ENABLED needs and nobody says; `wrong` are variables that are set, and have a fault already.
+
+    Receivers of the file hold instead of the environment's: then nothing is needed.
+    """
+    if not environment.alert_email_enabled or _mappings(document.value, "receivers"):
         return
+    written = _smtp(document)
     for name, value in (
-        ("SMTP_HOST", environment.smtp_host),
-        ("ALERT_EMAIL_FROM", environment.alert_email_from),
+        ("SMTP_HOST", written.get("host") or environment.smtp_host),
+        ("ALERT_EMAIL_FROM", written.get("from") or environment.alert_email_from),
         ("ALERT_EMAIL_TO", environment.alert_email_to),
     ):
         if not value and name not in wrong:

@@ -355,7 +355,6 @@ _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9
 _NETWORK_SCHEMA = WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8"]})
 
 Duration = Annotated[timedelta, BeforeValidator(_at_least(timedelta(milliseconds=1), "1ms")), _DURATION_SCHEMA]
-HeartbeatInterval = Annotated[timedelta, BeforeValidator(_at_least(timedelta(seconds=5), "5s")), _DURATION_SCHEMA]
 Interval = Annotated[timedelta, BeforeValidator(_at_least(timedelta(milliseconds=100), "100ms")), _DURATION_SCHEMA]
 Retention = Annotated[timedelta, BeforeValidator(_at_least(timedelta(hours=1), "1h")), _DURATION_SCHEMA]
 Size = Annotated[

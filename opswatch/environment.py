@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
-from opswatch.configuration_telling import Address, address_of
+from opswatch.configuration_telling import check_webhook
+from opswatch.configuration_telling_values import Address, address_of
 from opswatch.configuration_values import BadValue, Listen, ServerUrl, quoted
 
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "CRITICAL")
@@ -65,7 +66,12 @@ def _webhook(value: Any) -> SecretStr:
     # Its path is the secret of most chat services, so it is never quoted.
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", str(value)):
         raise BadValue("the value is not a URL", "write https://host/path")
-    return SecretStr(str(value))
+    url = SecretStr(str(value))
+    try:
+        check_webhook(url)
+    except BadValue as error:
+        raise BadValue(str(error)) from error  # without its place, which is of the file
+    return url
 
 
 def _addresses(value: Any) -> tuple[str, ...]:

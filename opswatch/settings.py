@@ -33,6 +33,7 @@ from opswatch.configuration_receivers import TellingSources, telling_of
 from opswatch.configuration_storage import StorageSources, influx_of, missing_of
 from opswatch.configuration_targets import Surroundings, retention_of, services_of
 from opswatch.configuration_telling_checks import check_telling, missing_mail
+from opswatch.configuration_urls import is_of_telling, without_urls
 from opswatch.configuration_values import BadValue, near_miss
 from opswatch.configuration_warnings import warnings_of
 from opswatch.data_directory import DataDirectory
@@ -151,6 +152,7 @@ def load_settings(
     file = config_file_of(reading.environment, config_file)
     configuration, files, faults = _read_file(file, reading.environment)
     faults += reading.faults
+    faults += missing_mail(files.document, reading.environment, {fault.field for fault in reading.faults})
     if configuration is None:
         raise ConfigurationError(faults)
     written = configuration.storage.influxdb or InfluxDb()
@@ -242,8 +244,7 @@ def _check_text(
     configuration, refused = validated(document, source)
     faults += refused
     faults += check(document, source, environment.health_check_interval)
-    has_smtp = environment.smtp_host is not None and environment.alert_email_from is not None
-    faults += check_telling(document, source, has_default_smtp=has_smtp)
+    faults += check_telling(document, source, environment)
     files.look_at(document.value)
     faults += files.faults
     faults.sort(key=lambda fault: (fault.line or 0, fault.column or 0))
@@ -268,7 +269,6 @@ def _read_environment(environ: Mapping[str, str]) -> _Reading:
     faults += _missing_files(values)
     environment, refused = _validated_environment(values)
     faults += [fault for fault in refused if fault.field not in {each.field for each in faults}]
-    faults += missing_mail(environment, {fault.field for fault in faults})
     good = frozenset(values) - {fault.field for fault in faults}
     token_file = environ.get("INFLUXDB_V2_TOKEN_FILE")
     return _Reading(
@@ -299,7 +299,10 @@ def _validated_environment(values: dict[str, Any]) -> tuple[Environment, list[Fa
             cause = one.get("ctx", {}).get("error")
             hint = cause.hint if isinstance(cause, BadValue) else ""
             message = str(cause) if isinstance(cause, BadValue) else one["msg"]
-            faults.append(Fault(message, ENVIRONMENT, str(one["loc"][0]), hint=hint))
+            name = str(one["loc"][0])
+            faults.append(
+                Fault(without_urls(message) if is_of_telling(name) else message, ENVIRONMENT, name, hint=hint)
+            )
         bad = {fault.field for fault in faults}
         good = {name: value for name, value in values.items() if name not in bad}
         return Environment.model_validate(good), faults

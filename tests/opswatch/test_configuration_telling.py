@@ -13,7 +13,7 @@ from alerting.receivers import HOUR, MINUTE, AppriseTarget, Budget, EmailTarget,
 from alerting.routes import Step
 from alerting.rules import Severity
 from alerting.windows import Cron, Monthly, Once, Weekly
-from opswatch.settings import Settings, check_text, load_settings
+from opswatch.settings import Settings, check_text, excerpts_of, load_settings
 from telemetry.errors import ConfigurationError
 from telemetry.times import parse_instant
 from tests.api.world import NOW
@@ -200,7 +200,22 @@ MISTAKES = {
         "'XXX' is not a day"
     ),
     "duty: [{name: d, start: 2026-01-05, people: [{name: a, receiver: nobody}]}]": "no receiver has the name 'nobody'",
+    "maintenance: [{name: m, start: 2026-12-24T18:00, stop: 2026-12-24T17:00}]": (
+        "'2026-12-24T17:00' is not after the start, '2026-12-24T18:00' (write a later time)"
+    ),
+    "maintenance: [{name: m, start: 2026-12-24T18:00, stop: '2026-12-24T18:30+02:00', time_zone: UTC}]": (
+        "is not after the start"
+    ),
+    "duty: [{name: d, start: 2026-01-05, people: [{name: a, receiver: ops-hook}], overrides: [{person: a, "
+    "start: 2026-02-01, stop: 2026-01-01}]}]": "'2026-01-01' is not after the start, '2026-02-01'",
     "dead_mans_switch: {interval: 5s}": "one of url and url_file is needed",
+    "dead_mans_switch: {url: 'http://h/', interval: 4s}": "'4s' is too short (from 5s to 1d)",
+    "routes: [{receiver: ops-hook, group_wait: 2h}]": "'2h' is too long (from 1s to 1h)",
+    "routes: [{receiver: ops-hook, group_interval: 2d}]": "'2d' is too long (from 1s to 1d)",
+    "routes: [{receiver: ops-hook, repeat: {critical: 1s}}]": "'1s' is too short (from 1m to 366d)",
+    "escalations: [{name: e, steps: [{after: 8d, receiver: ops-hook}]}]": "'8d' is too long (from 1s to 7d)",
+    "maintenance: [{name: m, cron: '0 3 * * *', duration: 400d}]": "'400d' is too long (from 1s to 366d)",
+    "smtp: {timeout: 1h}": "'1h' is too long (from 100ms to 5m)",
     "smtp: {username: u, starttls: false}": "the password would go through the network as it is",
 }
 
@@ -225,6 +240,9 @@ RECEIVERS = {
     "{name: a, kind: webhook, url: 'http://h/', quiet_hours: {from: '07:00', to: '07:00'}}": "quiet hours that begin",
     "{name: a, kind: webhook, url: 'http://h/', budget: {messages: 1}}": "at least 2",
     "{name: a, kind: webhook, url: 'http://h/', fallback: a}": "'a' cannot be the fallback of itself",
+    "{name: a, kind: webhook, url: 'http://h/', retry_for: 1s}": "'1s' is too short",
+    "{name: a, kind: webhook, url: 'http://h/', timeout: 1h}": "'1h' is too long",
+    "{name: a, kind: webhook, url: 'http://h/', budget: {window: 2d}}": "'2d' is too long",
     "{name: a, kind: pager, url: 'http://h/'}": "'pager' cannot stand here",
 }
 
@@ -247,3 +265,97 @@ def test_mail_without_a_server_is_refused(tmp_path: Path) -> None:
         ("e-mail has no host", "write smtp.host, or set SMTP_HOST"),
         ("e-mail has no from", "write smtp.from, or set ALERT_EMAIL_FROM"),
     ]
+
+
+TLS = {"SMTP_HOST": "mail.example", "ALERT_EMAIL_FROM": "ops@example.com", "SMTP_PASSWORD": "hunter2"}
+MAIL = "receivers: [{name: a, kind: email, to: [x@example.com]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "field"),
+    [
+        ("smtp: {starttls: false}", {"SMTP_USERNAME": "u"}, "smtp.starttls"),
+        ("smtp: {username: u}", {"SMTP_STARTTLS": "false"}, "SMTP_STARTTLS"),
+        ("smtp: {}", {"SMTP_USERNAME": "u", "SMTP_STARTTLS": "false"}, "SMTP_STARTTLS"),
+        ("smtp: {username: u, starttls: false}", {"SMTP_STARTTLS": "true"}, "smtp.starttls"),
+    ],
+)
+def test_no_password_goes_without_tls_whoever_says_so(
+    tmp_path: Path, text: str, environ: dict[str, str], field: str
+) -> None:
+    """The file and the variables are one configuration."""
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, MAIL + text, TLS | environ)
+    words = [(fault.field, fault.message) for fault in raised.value.faults]
+    assert words == [(field, "the password would go through the network as it is")]
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("smtp: {tls: true}", TLS | {"SMTP_USERNAME": "u", "SMTP_STARTTLS": "false"}),
+        ("smtp: {starttls: true}", TLS | {"SMTP_USERNAME": "u", "SMTP_STARTTLS": "false"}),
+        ("smtp: {starttls: false}", TLS),  # nobody logs in
+        ("smtp: {host: mail.example}", {"ALERT_EMAIL_FROM": "ops@example.com"}),
+        ("smtp: {from: ops@example.com}", {"SMTP_HOST": "mail.example"}),
+        ("", TLS | {"ALERT_EMAIL_ENABLED": "true"}),  # to whom: the file says
+    ],
+)
+def test_the_file_and_the_variables_fill_what_the_other_does_not_say(
+    tmp_path: Path, text: str, environ: dict[str, str]
+) -> None:
+    """Nothing is missing that one of them says."""
+    (only,) = load(tmp_path, MAIL + text, environ).telling.receivers
+    assert isinstance(only.target, EmailTarget)
+    assert (only.target.server.host, only.target.server.sender) == ("mail.example", "ops@example.com")
+
+
+def test_enabled_mail_may_have_its_server_in_the_file(tmp_path: Path) -> None:
+    """And to whom in a variable."""
+    text = "smtp: {host: mail.example, from: ops@example.com}"
+    environ = {"ALERT_EMAIL_ENABLED": "true", "ALERT_EMAIL_TO": "x@example.com"}
+    (only,) = load(tmp_path, text, environ).telling.receivers
+    assert isinstance(only.target, EmailTarget)
+    assert only.target.server.host == "mail.example"
+
+
+SECRET = "https://hooks.example/services/T0/hunter2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"receivers: [{{name: a, kind: email, to: ['{SECRET}']}}]",
+        f"receivers: [{{name: '{SECRET}', kind: webhook, url: 'http://h/'}}]",
+        f"receivers: [{{name: a, kind: '{SECRET}'}}]",
+        f"receivers: [{{name: a, kind: webhook, uri: '{SECRET}'}}]",
+        f"receivers: ['{SECRET}']",
+        f"receivers: '{SECRET}'",
+        f"receivers: [{{name: a, kind: webhook, url: 'http://h/', fallback: '{SECRET}'}}]",
+        f"receivers: [{{name: a, kind: webhook, url: 'http://h/', timeout: '{SECRET}'}}]",
+        f"routes: [{{receiver: '{SECRET}'}}]",
+        f"escalations: [{{name: e, steps: [{{after: 0s, receiver: '{SECRET}'}}]}}]",
+        f"dead_mans_switch: '{SECRET}'",
+        f"dead_mans_switch: {{url: 'http://h/', interval: '{SECRET}'}}",
+        f"smtp: {{host: 1, from: '{SECRET}'}}",
+        f"duty: [{{name: d, start: '{SECRET}', people: []}}]",
+        f"maintenance: [{{name: m, start: '{SECRET}', duration: 1h}}]",
+    ],
+)
+def test_a_url_in_the_wrong_place_is_not_printed(tmp_path: Path, text: str) -> None:
+    """Neither by a fault nor by the line that stands below it: its path is a secret."""
+    (tmp_path / "opswatch.yaml").write_text(text)
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings({}, tmp_path / "opswatch.yaml")
+    shown = [*map(str, raised.value.faults), *excerpts_of(raised.value)]
+    assert "hunter2" not in "\n".join(shown), shown
+    assert all(fault.line for fault in raised.value.faults)
+
+
+@pytest.mark.parametrize("name", ["ALERT_EMAIL_TO", "ALERT_EMAIL_FROM", "SMTP_PORT", "SMTP_STARTTLS"])
+def test_a_url_in_the_wrong_variable_is_not_printed(name: str) -> None:
+    """Nor a webhook with credentials."""
+    for environ in ({name: SECRET}, {"ALERT_WEBHOOK_URL": "https://u:hunter2@h/"}):
+        with pytest.raises(ConfigurationError) as raised:
+            load_settings(environ)
+        assert "hunter2" not in str(raised.value.faults)
