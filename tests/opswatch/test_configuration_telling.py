@@ -1,11 +1,13 @@
 """How people are told: what the file and the environment say, and every mistake with its place and way out."""
 
+from collections.abc import Iterator
 from datetime import date, time
 from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 
 from alerting.duty import Override, Person
 from alerting.label_match import LabelMatch
@@ -359,3 +361,53 @@ def test_a_url_in_the_wrong_variable_is_not_printed(name: str) -> None:
         with pytest.raises(ConfigurationError) as raised:
             load_settings(environ)
         assert "hunter2" not in str(raised.value.faults)
+
+
+ODD = (
+    None,
+    [],
+    {},
+    1,
+    0.5,
+    True,
+    "",
+    "x",
+    "a\r\nb",
+    "\u202e",
+    "x" * 100_000,
+    -1,
+    10**30,
+    [[]],
+    {"a": {"b": 1}},
+    SECRET,
+)
+
+
+def _places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield path
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(inner, (*path, key))
+
+
+def _checked(path: tuple[str | int, ...], error: ConfigurationError) -> None:
+    assert all(fault.line for fault in error.faults), (path, error.faults)
+    shown = "\n".join([*map(str, error.faults), *excerpts_of(error)])
+    assert path[0] in {"time_zone", "public_url", "allow_private"} or "hunter2" not in shown, (path, shown)
+    assert all(len(fault.message) < 500 for fault in error.faults), (path, error.faults)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.soak)], ids=["some", "all"])
+def test_whatever_stands_anywhere_is_taken_or_a_fault_with_its_line(tmp_path: Path, every: int) -> None:
+    """Never an error of ours, never a secret, and never a page of text."""
+    for number, path in enumerate(one for one in _places(yaml.safe_load(WHOLE)) if one):
+        for odd in ODD[number % every :: every]:
+            changed = above = yaml.safe_load(WHOLE)
+            for part in path[:-1]:
+                above = above[part]
+            above[path[-1]] = odd
+            try:
+                load(tmp_path, yaml.safe_dump(changed, allow_unicode=True))
+            except ConfigurationError as error:
+                _checked(path, error)
