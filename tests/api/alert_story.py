@@ -113,9 +113,9 @@ async def _remember_or_recall(world: World) -> None:
 async def _act(world: World) -> None:
     number = await incident_of(world, "service_health", "checkout")
     for act in (
+        PersonAction(Action.SNOOZE, "ada", "", world.clock.wall + timedelta(hours=2)),
         PersonAction(Action.ACKNOWLEDGE, "ada", "looking into it"),
         PersonAction(Action.NOTE, "ada", f"deploy 4711 went out at 12:15\nrolling back; the log said {HOSTILE}"),
-        PersonAction(Action.SNOOZE, "ada", "", world.clock.wall + timedelta(hours=2)),
         PersonAction(Action.ASSIGN, "ada", "", None, "grace"),
     ):
         assert world.alerting is not None

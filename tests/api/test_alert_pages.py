@@ -172,8 +172,8 @@ async def test_the_timeline_tells_transitions_decisions_and_actions_with_times_a
         "2026-11-24 12:16:45 people are to be told it is worse than people were told",
     ]
     assert acted[0] == "2026-11-24 12:16:30 critical fires at down"
-    assert acted[2] == "2026-11-24 12:19:00 acknowledged by ada looking into it"
-    assert [line.split()[2] for line in acted[2:]] == ["acknowledged", "note", "snoozed", "assigned"]
+    assert acted[3] == "2026-11-24 12:19:00 acknowledged by ada looking into it"
+    assert [line.split()[2] for line in acted[2:]] == ["snoozed", "acknowledged", "note", "assigned"]
 
 
 async def test_a_form_acknowledges_and_leads_back(told: World) -> None:
