@@ -66,6 +66,12 @@ def refused(answer: Answer, what: str) -> ServerError:
     return ServerError(f"InfluxDB does not {what}: {answer.status} {message or answer.text}")
 
 
+def lacks_a_right(answer: Answer) -> bool:
+    """Whether it says that the token lacks a right, with whatever status: trying again would not help."""
+    message = message_of(answer)
+    return bool(_DENIED.search(message)) or any(pattern.match(message) for pattern, _ in _RIGHTS)
+
+
 def lacks(action: str, resource: str) -> str:
     """That the token may not do something, and what to do about it."""
     return (

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from influx.admin_answers import JSON, Id, M, read_answer, refused
+from influx.admin_answers import JSON, Id, M, lacks_a_right, read_answer, refused
 from influx.blueprint import Stack
 from influx.connection import InfluxConnection
 from influx.stack_changes import Cell, Part, SeenStack
@@ -110,7 +110,7 @@ class StackAdministration:
         if answer.status in {HTTPStatus.OK, HTTPStatus.CREATED}:
             return None
         error = refused(answer, f"apply the dashboards of the stack {stack.name}")
-        if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR or lacks_a_right(answer):
             raise error
         return error
 
