@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from alerting.machine import Alert
-from alerting.rules import Change, Forecast, Ratio, Rule
+from alerting.rules import Change, Forecast, Ratio, Rule, Value
 from alerting.template import SummaryContext, render
 from telemetry.schema import Registry
+
+_STATE = ("probe", "state")
+
+
+def is_state(rule: Rule) -> bool:
+    """Whether what a rule reads are states of probes, which have names."""
+    expression = rule.expression
+    return isinstance(expression, Value) and (expression.of.measurement, expression.of.field) == _STATE
 
 
 def unit_of(rule: Rule, registry: Registry) -> str:

@@ -19,6 +19,7 @@ from jinja2.runtime import Context, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from telemetry.conditions import near_miss
+from telemetry.health import State
 
 MAX_TEMPLATE = 1_000  # characters
 MAX_RESULT = 500
@@ -128,12 +129,14 @@ def render(template: str, context: SummaryContext) -> str:
 
 
 def with_unit(value: float | None, unit: str) -> str:
-    """A number with its unit, as people write it: `91.2 %`, `1.5 GiB`, `340 ms`, `23 h`."""
+    """A number with its unit, as people write it: `91.2 %`, `1.5 GiB`, `340 ms`, `23 h`; a `state` by name."""
     if value is None or math.isnan(value):
         return "no value"
     match unit:
         case "percent":
             text = f"{_plain(value)} %"
+        case "state" if value in State.__members__.values():
+            text = State(int(value)).word
         case "bytes":
             text = _bytes(value)
         case "s":

@@ -10,7 +10,8 @@ from alerting.ledger import EntryKind, Incident, OpenAlert, TimelineEntry
 from alerting.machine import Alert, Phase, Status
 from alerting.rule_status import RulesStanding, RuleStatus
 from alerting.rule_words import limit_words, reads
-from alerting.rules import SOURCE_BLIND, Rule, Severity, Threshold, Value
+from alerting.rules import SOURCE_BLIND, Rule, Severity, Threshold
+from alerting.summaries import is_state
 from alerting.template import with_unit
 from dashboards.alert_views import (
     AlertGroup,
@@ -27,7 +28,6 @@ from telemetry.visible_text import visible, visible_lines
 
 MOST_ROWS = 200  # of each group; the API has all of them
 _MOST_NAMED = 5
-_STATE = ("probe", "state")
 _TITLES = {
     "opened": "fires",
     "raised": "is worse",
@@ -163,7 +163,7 @@ def value_words(status: RuleStatus | None, value: float | None) -> str:
     """A value that a rule read, with its unit; states of probes by name."""
     if value is None or (status is not None and status.rule.name == SOURCE_BLIND):
         return ""
-    if status is not None and _is_state(status.rule) and value in State.__members__.values():
+    if status is not None and is_state(status.rule) and value in State.__members__.values():
         return State(int(value)).word
     return with_unit(value, "1" if status is None else status.unit)
 
@@ -243,15 +243,10 @@ def _about(rule: str, tags: Tags) -> str:
 
 def _limit(rule: Rule, threshold: Threshold, unit: str) -> str:
     words = limit_words(threshold, unit)
-    if _is_state(rule) and threshold.limit in State.__members__.values():
+    if is_state(rule) and threshold.limit in State.__members__.values():
         state = State(int(threshold.limit))
         return f"when {state.word}" if state is State.DOWN else f"when {state.word} or worse"
     return words
-
-
-def _is_state(rule: Rule) -> bool:
-    expression = rule.expression
-    return isinstance(expression, Value) and (expression.of.measurement, expression.of.field) == _STATE
 
 
 def _length(nanoseconds: int) -> str:

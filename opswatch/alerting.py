@@ -26,7 +26,7 @@ from alerting.machine import Alert, Status
 from alerting.rule_set import RuleSet
 from alerting.rule_status import ReloadOutcome, RulesStanding, RuleStatus
 from alerting.rules import SOURCE_BLIND, Rule, Severity, source_blind_rule
-from alerting.summaries import unit_of
+from alerting.summaries import is_state, unit_of
 from alerting.trouble import Trouble
 from api.doors import Evaluations
 from opswatch.scheduler import Job, Scheduler
@@ -227,9 +227,11 @@ class Alerting:
         return behind
 
     def unit(self, name: str) -> str:
-        """The unit of what a rule reads; `1` of one that is gone."""
+        """The unit of what a rule reads, for words: `state` of states of probes, `1` of a rule that is gone."""
         rule = self._rules().get(name)
-        return "1" if rule is None else unit_of(rule, self._parts.registry)
+        if rule is None:
+            return "1"
+        return "state" if is_state(rule) else unit_of(rule, self._parts.registry)
 
     # Rules
 

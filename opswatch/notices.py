@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from alerting.ledger import Incident
 from alerting.outbox import Claimed, Notice, NoticeKind, Occasion, Told, TrendPicture
+from alerting.rules import SOURCE_BLIND
 from telemetry.errors import OpsWatchError
 from telemetry.times import to_datetime
 
@@ -21,13 +23,14 @@ Link = Callable[[str, str, str], str]  # delivery, receiver, `ack` or `snooze`: 
 @dataclass(frozen=True, slots=True)
 class NoticeWriter:
     """Call it with what is claimed. `unit` is that of a rule's values; `link` is None where nobody has said by which
-    address people reach this server."""
+    address people reach this server; times are of `zone`."""
 
     host: str
     public_url: str
     unit: Callable[[str], str]
     link: Link | None
     picture: TrendPicture | None
+    zone: ZoneInfo
     pictured: frozenset[str] = frozenset()  # receivers whose messages can hold a picture
 
     async def __call__(self, claimed: Claimed) -> Notice:
@@ -38,7 +41,7 @@ class NoticeWriter:
             claimed.identifier,
             claimed.kind,
             claimed.receiver,
-            to_datetime(claimed.created),
+            to_datetime(claimed.created).astimezone(self.zone),
             self.host,
             items,
             claimed.left_out,
@@ -66,10 +69,10 @@ class NoticeWriter:
             one.facts.service,
             one.facts.summary,
             one.facts.labels,
-            one.value,
+            None if one.rule == SOURCE_BLIND else one.value,  # which says nothing
             self.unit(one.rule),
-            one.opened,
-            one.resolved,
+            one.opened.astimezone(self.zone),
+            None if one.resolved is None else one.resolved.astimezone(self.zone),
             one.acknowledged_by,
             one.facts.runbook,
             f"{self.public_url}/incidents/{one.id}" if self.public_url else "",

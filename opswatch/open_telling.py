@@ -34,6 +34,7 @@ class Means:
     link: Link | None
     picture: TrendPicture | None
     host: str
+    zone: ZoneInfo
 
 
 @asynccontextmanager
@@ -43,9 +44,10 @@ async def open_telling(place: Place, state: State, alerting: Alerting) -> AsyncI
     async with AsyncExitStack() as stack:
         keys, public_url = LinkKeys(place.directory), settings.telling.public_url
         links = StoredLinkDesk(keys, state, public_url, clock, alerting.refresh)
-        picture = IncidentPicture(alerting, alerting, alerting, clock, ZoneInfo(settings.time_zone))
+        zone = ZoneInfo(settings.time_zone)
+        picture = IncidentPicture(alerting, alerting, alerting, clock, zone)
         stack.callback(picture.close)
-        means = Means(senders(clock), links.link if public_url else None, picture, place.host)
+        means = Means(senders(clock), links.link if public_url else None, picture, place.host, zone)
         joined = joined_telling(settings.telling, state, alerting, means, clock)
         yield await stack.enter_async_context(joined), links
 
@@ -56,7 +58,9 @@ async def joined_telling(
 ) -> AsyncIterator[Telling]:
     """Telling by these means, as long as the block runs; then nothing is sent any more. Raises StoreUnavailable."""
     pictured = frozenset(one.name for one in settings.receivers if one.kind is ReceiverKind.EMAIL)
-    writer = NoticeWriter(means.host, settings.public_url, alerting.unit, means.link, means.picture, pictured)
+    writer = NoticeWriter(
+        means.host, settings.public_url, alerting.unit, means.link, means.picture, means.zone, pictured
+    )
     post = Post(state.outbox, means.senders, writer, clock, random.random)
     telling = Telling(TellingParts(settings, state, post, alerting.suppressed, clock))
     try:

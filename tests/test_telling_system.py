@@ -132,6 +132,7 @@ async def test_people_are_told_until_somebody_answers_and_that_it_is_over(
         ]
         kinds = [f"{one['kind']} {one['status']}" for one in hook.got]
         assert kinds == ["alert firing", "test None", "alert resolved"]
+        assert hook.got[0]["incidents"][0]["value_text"] == "down"
         assert mail_of(desk.taken[0])["References"] == mail_of(desk.taken[1])["References"]
 
 

@@ -244,7 +244,7 @@ TELLING = TellingSettings(
 def joined(world: "World", settings: TellingSettings, sender: Taken) -> AbstractAsyncContextManager[Telling]:
     """Telling of this world by other settings."""
     assert world.alerting is not None
-    means = Means(dict.fromkeys(ReceiverKind, sender), None, None, "h1")
+    means = Means(dict.fromkeys(ReceiverKind, sender), None, None, "h1", ZoneInfo("UTC"))
     return joined_telling(settings, world.state, world.alerting, means, world.clock.clock)
 
 
@@ -313,7 +313,7 @@ async def running(
         alerting = await alerting_of(folder, state, (store, spool), registry, clock.clock)
         keys = LinkKeys(DataDirectory(folder))
         links = StoredLinkDesk(keys, state, "http://ops.example", clock.clock, alerting.refresh)
-        means = Means(dict.fromkeys(ReceiverKind, Taken()), links.link, None, "h1")
+        means = Means(dict.fromkeys(ReceiverKind, Taken()), links.link, None, "h1", ZoneInfo("UTC"))
         telling = await stack.enter_async_context(joined_telling(TELLING, state, alerting, means, clock.clock))
         doors = Doors(
             reader=reader or store,
