@@ -67,6 +67,7 @@ async def _page(request: web.Request, name: str, subject: str = "") -> web.Respo
         raise NotFound(f"there is no page {name!r}")
     # On whole seconds, so that everybody who looks at the same time asks the same questions.
     now = doors.clock.now().replace(microsecond=0)
+    zone = ZoneInfo(doors.settings.time_zone)
     own = await doors.own_health()
     shown = parse_range(request.query.get("start"), request.query.get("stop"), dashboard.range, now)
     marks, unmarked = await incident_marks(doors, shown, name, subject)
@@ -74,10 +75,10 @@ async def _page(request: web.Request, name: str, subject: str = "") -> web.Respo
         reader=doors.reader,
         registry=doors.registry,
         services=doors.services.services(),
-        facts=_facts(own, now, doors.settings.version),
+        facts=_facts(own, now.astimezone(zone), doors.settings.version),
         range=shown,
         now=now,
-        zone=ZoneInfo(doors.settings.time_zone),
+        zone=zone,
         host=doors.settings.host,
         host_interval=doors.settings.host_interval,
         first_sample_due=own.first_sample_due,
@@ -124,7 +125,7 @@ def _facts(own: OwnHealth, now: datetime, version: str) -> tuple[Fact, ...]:
         *((Fact("Loop", own.loop_trouble, "critical"),) if own.loop_trouble else ()),
         *(Fact("Lost", _lost_words(one), "critical") for one in own.lost),
         *(() if own.disk is None else (_disk_fact(own.disk),)),
-        *(_rollup_fact(one) for one in own.rollups),
+        *(_rollup_fact(one, now) for one in own.rollups),
         Fact("Log", own.log_rotation_status, "" if own.log_rotation_status == "healthy" else own.log_rotation_status),
     )
 
@@ -167,12 +168,12 @@ def _disk_fact(disk: DiskHealth) -> Fact:
     return Fact("Disk", text, "" if disk.level == "enough" else "critical")
 
 
-def _rollup_fact(rollup: RollupHealth) -> Fact:
+def _rollup_fact(rollup: RollupHealth, now: datetime) -> Fact:
     if rollup.until is None:
         is_known = rollup.lag_s == 0  # a server that was not asked yet may have much
         text = "nothing to roll up yet" if is_known else "how far it is made is not known yet"
         return Fact(f"Rollup {rollup.level}", text)
-    text = f"made up to {rollup.until:%Y-%m-%d %H:%M} UTC"
+    text = f"made up to {rollup.until.astimezone(now.tzinfo):%Y-%m-%d %H:%M}"  # in the zone of the page
     if rollup.missed_windows:
         text += f", {rollup.missed_windows:,} windows are due"
     if rollup.late_windows:

@@ -283,3 +283,11 @@ async def test_hostile_bodies_and_the_policy_leave_nothing_to_run(site: Site) ->
 
         assert await page.evaluate("window.ran") is None
         assert json.dumps(site.complaints).count("Content Security Policy") == 1
+
+
+async def test_a_section_of_nothing_is_not_there(site: Site) -> None:
+    """What InfluxDB says of itself has no place beside the embedded store."""
+    async with site.page(1440) as page:
+        await site.open(page, "/status")
+        titles = await page.locator("main section > h2:visible").all_inner_texts()
+    assert [title.lower() for title in titles] == ["at a glance", "at work"]
