@@ -1,15 +1,18 @@
 """One of the addresses of a receiver cannot take its mail: the others wait for nothing, and it loses nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
+import pytest
 from aiosmtpd.smtp import Envelope
 
 from alerting.notifiers.email import EmailSender
-from alerting.receivers import MINUTE, Budget, EmailTarget, Receiver, ReceiverKind
+from alerting.outbox import Answer, Notice, Outcome
+from alerting.receivers import MINUTE, Budget, EmailTarget, Receiver, ReceiverKind, SmtpServer
 from tests.alerting.notifiers.test_email import CLOCK, TO, Desk, serving
 from tests.alerting.office import START, Office, office, receiver
 from tests.untold import rows
@@ -144,3 +147,66 @@ async def test_a_restart_before_the_answer_leaves_no_second_rest(tmp_path: Path)
         assert sorted(told(desk)[1:]) == [((ANNA, CARL), over), ((BEN,), over), ((BEN,), over)]
     found = rows(tmp_path / "state.sqlite", "SELECT only, state FROM delivery ORDER BY id")
     assert found == [("", "delivered"), (BEN, "delivered"), ("", "delivered"), (BEN, "delivered")]
+
+
+@dataclass
+class Post:
+    """A server that notes what each address got, `host open` or `host over`, and knows which are away, or dead."""
+
+    away: set[str] = field(default_factory=set)
+    got: dict[str, list[str]] = field(default_factory=dict)
+
+    async def send(self, receiver: Receiver, notice: Notice, recipients: Sequence[str]) -> Sequence[Answer]:
+        """One answer for each; who takes it has it."""
+        for one in set(recipients) - self.away:
+            lines = (f"{dict(told.labels)['host']} {'open' if told.is_open else 'over'}" for told in notice.items)
+            self.got.setdefault(one, []).extend(lines)
+        return [
+            Answer(Outcome.LATER if one in self.away else Outcome.DELIVERED, "451", "", 1.0, one) for one in recipients
+        ]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whoever_is_away_when_each_address_hears_all_in_order(tmp_path: Path, seed: int) -> None:
+    """Over any story, with restarts: each hears of each end, never of a beginning after it, and waits for no other."""
+    chance, post = Random(seed), Post()
+    ops = Receiver("ops", EmailTarget(TO, SmtpServer("h")), budget=Budget(1_000), retry_for=900 * MINUTE)
+    async with office(tmp_path, ops, senders={ReceiverKind.EMAIL: post}) as it:
+        burning: set[str] = set()
+        number = 0
+        for _ in range(30):
+            match chance.randrange(5):
+                case 0 | 1:
+                    number += 1
+                    burning.add(f"h{number}")
+                    await it.fire(f"h{number}", rule=chance.choice(["load", "disk"]))
+                case 2 if burning:
+                    host = chance.choice(sorted(burning))
+                    burning.remove(host)
+                    await it.resolve(host, rule=await _rule_of(it, host))
+                case 3:
+                    post.away ^= {chance.choice(TO)}
+                case 4:
+                    it.restart()
+                    await it.state.outbox.reclaim(it.now)
+            await it.go(chance.choice([5, 60, 400]), 20)
+        for host in sorted(burning):
+            await it.resolve(host, rule=await _rule_of(it, host))
+        await it.go(1_200, 20)
+        here = set(TO) - post.away
+        post.away = set()
+        before = {one: list(post.got.get(one, [])) for one in TO}
+        await it.go(3_600, 60)
+        for one in TO:
+            last: dict[str, str] = {}
+            for line in post.got.get(one, []):
+                host, how = line.split()
+                assert not (last.get(host) == "over" and how == "open"), (one, line)
+                last[host] = how
+            assert set(last.values()) <= {"over"}, (one, last)
+        for one in here:  # had heard all before the others came back
+            assert post.got.get(one, []) == before[one]
+
+
+async def _rule_of(it: Office, host: str) -> str:
+    return next(alert.rule for alert in await it.state.ledger.alerts() if ("host", host) in alert.tags)
