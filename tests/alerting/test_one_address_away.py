@@ -11,8 +11,9 @@ import pytest
 from aiosmtpd.smtp import Envelope
 
 from alerting.notifiers.email import EmailSender
-from alerting.outbox import Answer, Notice, Outcome
+from alerting.outbox import Answer, DeliveryState, Notice, Outcome
 from alerting.receivers import MINUTE, Budget, EmailTarget, Receiver, ReceiverKind, SmtpServer
+from alerting.retries import Verdict
 from tests.alerting.notifiers.test_email import CLOCK, TO, Desk, serving
 from tests.alerting.office import START, Office, office, receiver
 from tests.untold import rows
@@ -147,6 +148,32 @@ async def test_a_restart_before_the_answer_leaves_no_second_rest(tmp_path: Path)
         assert sorted(told(desk)[1:]) == [((ANNA, CARL), over), ((BEN,), over), ((BEN,), over)]
     found = rows(tmp_path / "state.sqlite", "SELECT only, state FROM delivery ORDER BY id")
     assert found == [("", "delivered"), (BEN, "delivered"), ("", "delivered"), (BEN, "delivered")]
+
+
+async def test_a_rest_keeps_the_place_of_what_it_is_of(tmp_path: Path) -> None:
+    """Also where a later message was made before the first one had its answers."""
+    async with mailing(tmp_path, Desk()) as it:
+        await it.fire("a")
+        outbox, telling = it.state.outbox, it.state.telling
+        for seconds in (0, 10):
+            it.seconds += seconds
+            await telling.plan(it.policy(), it.now)
+            await telling.batch(it.policy(), it.now)
+        first = await outbox.claim("ops", it.now, 1_000 * MINUTE)
+        await it.resolve("a")
+        for seconds in (300, 10):
+            it.seconds += seconds
+            await telling.plan(it.policy(), it.now)
+            await telling.batch(it.policy(), it.now)
+        assert first is not None
+        assert await outbox.claim("ops", it.now, MINUTE) is None
+        verdict = Verdict(DeliveryState.DELIVERED, it.now + MINUTE, partly=True, rest=(BEN,))
+        await outbox.settle(first, [], verdict, it.now)
+        second = await outbox.claim("ops", it.now, MINUTE)
+        assert second is not None
+        assert (second.without, second.resolved) == ((BEN,), 1)
+        await outbox.settle(second, [], Verdict(DeliveryState.DELIVERED), it.now)
+        await it.go(600)
 
 
 @dataclass
