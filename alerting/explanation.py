@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -63,6 +63,17 @@ class DeliveryLine:
     def whom(self) -> str:
         """The receiver, or the one of its addresses that this is for."""
         return f"{self.only} of {self.receiver}" if self.only else self.receiver
+
+    def as_of(self, at: datetime) -> DeliveryLine:
+        """As it stood at that moment, which is not before it was made: nothing that was tried or decided later."""
+        tries = tuple(line for line in self.tries if line.time <= at)
+        is_finished = self.finished is not None and self.finished <= at
+        if is_finished or (self.finished is None and len(tries) == len(self.tries)):
+            return replace(self, tries=tries)
+        attempts, note = max((line.number for line in tries), default=0), self.note if self.only else ""
+        # When its next try was due in that minute is not on record: a try moves it on.
+        waiting = DeliveryState.WAITING
+        return replace(self, state=waiting, finished=None, due=None, attempts=attempts, note=note, tries=tries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ class StoredExplanations:
             )
             mine = select(item.c.delivery).where(item.c.incident == number, item.c.delivery.is_not(None))
             wanted = select(delivery).where(delivery.c.id.in_(mine), delivery.c.created <= instant)
-            deliveries = _lines(connection, wanted.order_by(delivery.c.id), number)
+            lines_now = _lines(connection, wanted.order_by(delivery.c.id), number)
+            deliveries = tuple(one.as_of(at) for one in lines_now)
             words = sentences(found, reasons, deliveries, at)
             return Explanation(found, at, words, reasons, deliveries)
 
