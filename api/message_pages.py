@@ -19,7 +19,7 @@ from api.errors import status_of
 from api.incidents import number_of
 from api.keys import DOORS, IDENTITY
 from api.mute_models import OverrideRequest
-from api.mute_pages import back, form_model, troubles
+from api.mute_pages import back, clock_times, form_model, troubles
 from api.pages import RENDERER, frame_of, html_response
 from dashboards.telling_views import (
     DutyView,
@@ -69,7 +69,8 @@ async def step_in(request: web.Request) -> web.StreamResponse:
     now = doors.clock.now()
     try:
         given = {name: typed.get(name, "").strip() for name in ("rotation", "person")}
-        given |= {name: typed[name].strip() for name in ("start",) if typed.get(name, "").strip()}
+        start = clock_times(typed, frame_of(request).zone, "start")["start"].strip()
+        given |= {"start": start} if start else {}
         wanted = form_model(OverrideRequest, typed, **given)
         await doors.duty.add(override_draft(doors, wanted, now), author, now)
     except (InvalidRequest, Conflict) as error:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -21,6 +22,8 @@ from api.errors import status_of
 from api.incidents import number_of
 from api.keys import DOORS, IDENTITY
 from api.maintenance import draft_of as window_draft
+from api.maintenance import zone_of
+from api.moments import by_the_clock_of
 from api.mute_models import SilenceRequest, WindowRequest
 from api.pages import RENDERER, frame_of, html_response
 from api.silences import draft_of, muted_by
@@ -58,7 +61,7 @@ async def show_silences(request: web.Request) -> web.StreamResponse:
         found = await request.app[DOORS].silences.show(_number(request.query["edit"], "silence"))
         typed = {
             "match": "\n".join(found.match.lines()),
-            "until": found.ends.isoformat(timespec="seconds"),
+            "until": found.ends.astimezone(frame_of(request).zone).isoformat(timespec="seconds"),
             "comment": found.comment,
         }
         form = FormView(typed, found.id, found.version)
@@ -76,7 +79,8 @@ async def keep_silence(request: web.Request) -> web.StreamResponse:
             muted, count, still_open = await muted_by(doors, match)
             shown = tuple((one.id, one.severity.word, visible(one.facts.summary, 160)) for one in muted[:_SHOWN])
             return await _silences_page(request, form, PreviewView(shown, count, still_open))
-        wanted = form_model(SilenceRequest, typed, match=match.written(), everything=not match.conditions)
+        given = clock_times(typed, frame_of(request).zone, "until")
+        wanted = form_model(SilenceRequest, given, match=match.written(), everything=not match.conditions)
         if form.number is None:
             await doors.silences.add(draft_of(wanted, now, now), author, now)
         else:
@@ -114,7 +118,8 @@ async def keep_window(request: web.Request) -> web.StreamResponse:
     form = FormView(typed, int(number) if number.isdigit() else None, _whole(typed.get("version", "")))
     try:
         match = _match(typed)
-        times = _times(typed)
+        zone = zone_of(typed.get("time_zone", "").strip() or doors.settings.time_zone)
+        times = _times(clock_times(typed, zone, "start"))
         wanted = form_model(WindowRequest, typed, match=match.written(), everything=not match.conditions, **times)
         draft = window_draft(wanted, doors, now, now)
         if form.number is None:
@@ -230,7 +235,11 @@ def _typed_of(found: StoredWindow) -> dict[str, str]:
         case Monthly(day=day, at=at):
             typed |= {"kind": "monthly", "day": str(day), "at": f"{at:%H:%M}"}
         case Once(start=start, stop=stop):
-            typed |= {"kind": "once", "start": to_datetime(start).isoformat(), "duration": _length(stop - start)}
+            typed |= {
+                "kind": "once",
+                "start": to_datetime(start).astimezone(window.zone).isoformat(),
+                "duration": _length(stop - start),
+            }
     return typed
 
 
@@ -261,6 +270,11 @@ def _match(typed: Mapping[str, str]) -> LabelMatch:
         return LabelMatch.parse(lines)
     except ValueError as error:
         raise InvalidRequest(str(error), field="match") from error
+
+
+def clock_times(typed: Mapping[str, str], zone: ZoneInfo, field: str) -> dict[str, str]:
+    """What was typed, its time read by the clock of this zone. Raises InvalidRequest."""
+    return {**typed, field: by_the_clock_of(zone, typed.get(field, ""), field)}
 
 
 def form_model(model: type[M], typed: Mapping[str, str], **given: Any) -> M:

@@ -1,0 +1,69 @@
+"""The forms of `/silences`, `/maintenance`, `/duty` and `/messages`, as a browser without a script sends them."""
+
+import html
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from api.doors import ApiSettings
+from tests.api.test_alert_pages import page, send
+from tests.api.world import World, running
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A server whose people live in Berlin."""
+    async with running(tmp_path, ApiSettings(host="h1", version="0.1.0", time_zone="Europe/Berlin")) as one:
+        yield one
+
+
+SILENCE = {"match": "service=checkout", "duration": "1h"}
+WINDOW = {"name": "w", "match": "service=checkout", "kind": "once", "duration": "1h"}
+STEP_IN = {"rotation": "on-duty", "person": "ben", "duration": "1h"}
+
+
+async def test_a_time_is_read_by_the_clock_that_the_page_shows(world: World) -> None:
+    """18:00 in Berlin is 17:00 UTC in winter and 16:00 in summer; a window has a zone of its own."""
+    for path, form in (
+        ("/silences", SILENCE | {"until": "2026-12-24 18:00"}),
+        ("/silences", SILENCE | {"until": "2027-06-24T18:00"}),
+        ("/silences", SILENCE | {"until": "2026-12-24T18:00:00Z"}),
+        ("/maintenance", WINDOW | {"start": "2026-12-24 18:00"}),
+        ("/maintenance", WINDOW | {"name": "x", "start": "2026-12-24 18:00", "time_zone": "Asia/Tokyo"}),
+        ("/duty", STEP_IN | {"start": "2026-12-24 18:00"}),
+    ):
+        assert (await send(world, path, **form)).status == 303
+        assert "by the clock of Europe/Berlin" in await page(world, path) or path == "/maintenance"
+    silences = (await (await world.get("/api/v1/silences")).json())["silences"]
+    windows = (await (await world.get("/api/v1/maintenance")).json())["windows"]
+    (rotation,) = (await (await world.get("/api/v1/duty")).json())["rotations"]
+
+    assert sorted(one["ends"] for one in silences) == [
+        "2026-12-24T17:00:00.000Z",
+        "2026-12-24T18:00:00.000Z",
+        "2027-06-24T16:00:00.000Z",
+    ]
+    assert [one["start"] for one in windows[1:]] == ["2026-12-24T17:00:00.000Z", "2026-12-24T09:00:00.000Z"]
+    assert rotation["overrides"][0]["start"] == "2026-12-24T17:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("2027-03-28 02:30", "clocks in Europe/Berlin skip 2027-03-28 02:30; the next time there is: 2027-03-28T03:30"),
+        ("2027-10-31 02:30", "twice; write 2027-10-31T02:30:00+02:00 or 2027-10-31T02:30:00+01:00"),
+    ],
+)
+async def test_a_time_that_clocks_skip_or_show_twice_is_told(world: World, typed: str, words: str) -> None:
+    """With the ways out; what was typed stays."""
+    for path, form in (
+        ("/silences", SILENCE | {"until": typed}),
+        ("/maintenance", WINDOW | {"start": typed}),
+        ("/duty", STEP_IN | {"start": typed}),
+    ):
+        answer = await send(world, path, **form)
+        text = html.unescape(await answer.text())
+        assert answer.status == 400
+        assert words in text
+        assert f'value="{typed}"' in text
