@@ -23,7 +23,7 @@ from api.incidents import number_of
 from api.keys import DOORS, IDENTITY
 from api.maintenance import draft_of as window_draft
 from api.maintenance import zone_of
-from api.moments import by_the_clock_of
+from api.moments import by_the_clock_of, end_of
 from api.mute_models import SilenceRequest, WindowRequest
 from api.pages import RENDERER, frame_of, html_response
 from api.silences import draft_of, muted_by
@@ -46,6 +46,7 @@ _LENGTHS = (
     ("30m", "30 min"),
     ("1h", "1 h"),
     ("2h", "2 h"),
+    ("4h", "4 h"),
     ("8h", "8 h"),
     ("1d", "1 d"),
     ("7d", "7 d"),
@@ -61,7 +62,8 @@ async def show_silences(request: web.Request) -> web.StreamResponse:
         found = await request.app[DOORS].silences.show(_number(request.query["edit"], "silence"))
         typed = {
             "match": "\n".join(found.match.lines()),
-            "until": found.ends.astimezone(frame_of(request).zone).isoformat(timespec="seconds"),
+            "until": _shown_end(found.ends, frame_of(request).zone),
+            "duration": "",
             "comment": found.comment,
         }
         form = FormView(typed, found.id, found.version)
@@ -72,7 +74,7 @@ async def keep_silence(request: web.Request) -> web.StreamResponse:
     """`POST /silences`: look at what it would mute (`preview`), or make it so."""
     doors, author, typed = request.app[DOORS], request[IDENTITY].name, await read_form(request)
     now, number = doors.clock.now(), typed.get("number", "")
-    form = FormView(typed, int(number) if number.isdigit() else None, _whole(typed.get("version", "")))
+    form = FormView(typed, _whole(number), _whole(typed.get("version", "")))
     try:
         match = _match(typed)
         if "preview" in typed:
@@ -80,16 +82,35 @@ async def keep_silence(request: web.Request) -> web.StreamResponse:
             shown = tuple((one.id, one.severity.word, visible(one.facts.summary, 160)) for one in muted[:_SHOWN])
             return await _silences_page(request, form, PreviewView(shown, count, still_open))
         given = clock_times(typed, frame_of(request).zone, "until")
+        present = None if form.number is None else await doors.silences.show(form.number)
+        if present is not None:
+            given = _with_length(given, present, frame_of(request).zone, now)
         wanted = form_model(SilenceRequest, given, match=match.written(), everything=not match.conditions)
-        if form.number is None:
+        if present is None:
             await doors.silences.add(draft_of(wanted, now, now), author, now)
         else:
-            starts = (await doors.silences.show(form.number)).starts
-            draft = draft_of(wanted, starts, now)
-            await doors.silences.change(form.number, form.version or 0, draft, author, now)
+            draft = draft_of(wanted, present.starts, now)
+            await doors.silences.change(present.id, form.version or 0, draft, author, now)
     except (InvalidRequest, Conflict, NotFound) as error:
         return await _silences_page(request, form, error=error)
     return back(doors, "/silences")
+
+
+def _with_length(typed: Mapping[str, str], present: Silence, zone: ZoneInfo, now: datetime) -> dict[str, str]:
+    """What was typed to change a silence: a chosen length counts from now, or from a start that is to come.
+
+    Raises InvalidRequest where another end was typed too.
+    """
+    length, until = typed.get("duration", "").strip(), typed.get("until", "").strip()
+    if not length:
+        return dict(typed)
+    if until not in {"", _shown_end(present.ends, zone)}:
+        raise InvalidRequest("a length and another end: choose one, and leave the other as it was", field="duration")
+    return {**typed, "until": end_of(max(present.starts, now), length, None, now).isoformat()}
+
+
+def _shown_end(ends: datetime, zone: ZoneInfo) -> str:
+    return ends.astimezone(zone).isoformat(timespec="seconds")
 
 
 async def end_silence_on_page(request: web.Request) -> web.StreamResponse:
@@ -115,7 +136,7 @@ async def keep_window(request: web.Request) -> web.StreamResponse:
     """`POST /maintenance`."""
     doors, author, typed = request.app[DOORS], request[IDENTITY].name, await read_form(request)
     now, number = doors.clock.now(), typed.get("number", "")
-    form = FormView(typed, int(number) if number.isdigit() else None, _whole(typed.get("version", "")))
+    form = FormView(typed, _whole(number), _whole(typed.get("version", "")))
     try:
         match = _match(typed)
         zone = zone_of(typed.get("time_zone", "").strip() or doors.settings.time_zone)

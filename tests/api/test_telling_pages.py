@@ -1,7 +1,9 @@
 """The forms of `/silences`, `/maintenance`, `/duty` and `/messages`, as a browser without a script sends them."""
 
 import html
+import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,23 @@ async def test_a_time_that_clocks_skip_or_show_twice_is_told(world: World, typed
         assert answer.status == 400
         assert words in text
         assert f'value="{typed}"' in text
+
+
+async def test_a_length_that_is_chosen_for_a_silence_counts(world: World) -> None:
+    """From now on; with another end beside it nobody guesses; and where neither is touched its end stays."""
+    await send(world, "/silences", **SILENCE)
+    world.clock.advance(timedelta(minutes=30))
+
+    async def change(**typed: str) -> tuple[int, str, str]:
+        text = await page(world, "/silences?edit=1")
+        fields = dict(re.findall(r'name="(number|version|until)" value="([^"]*)"', text))
+        answer = await send(world, "/silences", **(SILENCE | {"duration": ""} | fields | typed))
+        shown = await (await world.get("/api/v1/silences/1")).json()
+        return answer.status, shown["ends"], html.unescape(await answer.text())
+
+    assert (await change())[:2] == (303, "2026-11-24T13:00:00.000Z")
+    assert (await change(duration="4h"))[:2] == (303, "2026-11-24T16:30:00.000Z")
+    assert (await change(until="2026-11-24 20:00"))[:2] == (303, "2026-11-24T19:00:00.000Z")
+    status, ends, text = await change(duration="4h", until="2026-11-24 21:00")
+    assert (status, ends) == (400, "2026-11-24T19:00:00.000Z")
+    assert "a length and another end: choose one" in text
