@@ -88,7 +88,7 @@ class Explanation:
 
 
 class Explainer(Protocol):
-    """Answers why. Both raise StoreUnavailable."""
+    """Answers why. All raise StoreUnavailable."""
 
     async def explain(self, number: int, at: datetime) -> Explanation:
         """As of a moment. Raises NotFound."""
@@ -96,6 +96,10 @@ class Explainer(Protocol):
 
     async def deliveries(self, limit: int, receiver: str, state: str, before: int | None) -> Sequence[DeliveryLine]:
         """The newest messages first, of a receiver, in a state, where they are given. Raises InvalidRequest."""
+        ...
+
+    async def delivery(self, identifier: str) -> DeliveryLine:
+        """One message. Raises NotFound."""
         ...
 
 

@@ -45,17 +45,17 @@ _BEHIND = timedelta(weeks=4)
 
 async def show_messages(request: web.Request) -> web.StreamResponse:
     """`GET /messages`."""
-    return await _messages_page(request, None)
+    return await _messages_page(request)
 
 
 async def try_receiver(request: web.Request) -> web.StreamResponse:
-    """`POST /messages/test`: send a receiver a test, and show what it answered."""
+    """`POST /messages/test`: send a receiver a test, and go where it is shown; loading that again sends nothing."""
     doors, typed = request.app[DOORS], await read_form(request)
     try:
         tried = await doors.receivers.test(typed.get("receiver", ""), request[IDENTITY].name)
     except NotFound as error:
-        return await _messages_page(request, None, error)
-    return await _messages_page(request, tried)
+        return await _messages_page(request, error)
+    return back(doors, f"/messages?tried={tried.identifier}#tried")
 
 
 async def show_duty_page(request: web.Request) -> web.StreamResponse:
@@ -102,9 +102,15 @@ async def why_view(request: web.Request) -> WhyView:
     return WhyView(words, tuple(reasons), tuple(map(message_row, found.deliveries)), visible(asked, 60))
 
 
-async def _messages_page(
-    request: web.Request, tried: DeliveryLine | None, error: OpsWatchError | None = None
-) -> web.Response:
+async def _tried(request: web.Request) -> MessageRow | None:
+    """The test that was sent just now; None where an address is typed that means none."""
+    try:
+        return message_row(await request.app[DOORS].explainer.delivery(request.query["tried"]))
+    except (KeyError, NotFound):
+        return None
+
+
+async def _messages_page(request: web.Request, error: OpsWatchError | None = None) -> web.Response:
     doors, frame = request.app[DOORS], frame_of(request)
     receiver, state = request.query.get("receiver", ""), request.query.get("state", "")
     try:
@@ -117,7 +123,7 @@ async def _messages_page(
         visible(receiver, 100),
         visible(state, 20),
         tuple(one.value for one in DeliveryState),
-        None if tried is None else message_row(tried),
+        await _tried(request),
         request[IDENTITY].role >= Role.OPERATOR,
         troubles(error),
         frame.now,

@@ -89,3 +89,17 @@ async def test_a_length_that_is_chosen_for_a_silence_counts(world: World) -> Non
     status, ends, text = await change(duration="4h", until="2026-11-24 21:00")
     assert (status, ends) == (400, "2026-11-24T19:00:00.000Z")
     assert "a length and another end: choose one" in text
+
+
+async def test_a_page_that_is_loaded_again_sends_no_second_test(world: World) -> None:
+    """What the receiver answered stands on a page of its own address."""
+    answer = await send(world, "/messages/test", receiver="hook")
+    path = answer.headers["Location"].partition("#")[0]
+    pages = [await page(world, path) for _ in range(2)]
+    sent = (await (await world.get("/api/v1/deliveries")).json())["deliveries"]
+
+    assert answer.status == 303
+    assert all("The test</h2>" in text and "200 thanks" in text for text in pages)
+    assert [one["kind"] for one in sent] == ["test"]
+    assert "The test</h2>" not in await page(world, "/messages?tried=nothing")
+    assert (await send(world, "/messages/test", receiver="nobody")).status == 404
