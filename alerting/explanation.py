@@ -94,8 +94,8 @@ class Explainer(Protocol):
         """As of a moment. Raises NotFound."""
         ...
 
-    async def deliveries(self, limit: int, receiver: str, state: str, before: int | None) -> Sequence[DeliveryLine]:
-        """The newest messages first, of a receiver, in a state, where they are given. Raises InvalidRequest."""
+    async def deliveries(self, limit: int, receiver: str, state: str, before: str | None) -> Sequence[DeliveryLine]:
+        """The newest messages first, of a receiver, in a state, older than one, where given. Raises InvalidRequest."""
         ...
 
     async def delivery(self, identifier: str) -> DeliveryLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -113,13 +114,15 @@ async def _tried(request: web.Request) -> MessageRow | None:
 async def _messages_page(request: web.Request, error: OpsWatchError | None = None) -> web.Response:
     doors, frame = request.app[DOORS], frame_of(request)
     receiver, state = request.query.get("receiver", ""), request.query.get("state", "")
+    before = request.query.get("before") or None
+    narrowed = {name: text for name, text in (("receiver", receiver), ("state", state)) if text}
     try:
-        found = await doors.explainer.deliveries(_PER_PAGE, receiver, state, None)
+        found = await doors.explainer.deliveries(_PER_PAGE + 1, receiver, state, before)
     except InvalidRequest as wrong:
         found, error = (), wrong
     view = MessagesView(
         tuple(map(_receiver_row, await doors.receivers.receivers())),
-        tuple(map(message_row, found)),
+        tuple(map(message_row, found[:_PER_PAGE])),
         visible(receiver, 100),
         visible(state, 20),
         tuple(one.value for one in DeliveryState),
@@ -127,6 +130,8 @@ async def _messages_page(request: web.Request, error: OpsWatchError | None = Non
         request[IDENTITY].role >= Role.OPERATOR,
         troubles(error),
         frame.now,
+        urlencode(narrowed | {"before": found[_PER_PAGE - 1].identifier}) if len(found) > _PER_PAGE else "",
+        None if before is None else urlencode(narrowed),
     )
     return html_response(RENDERER.of_view("messages.html", view, frame), 200 if error is None else status_of(error))
 

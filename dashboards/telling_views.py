@@ -169,7 +169,10 @@ class ReceiverRow:
 
 @dataclass(frozen=True, slots=True)
 class MessagesView:
-    """The page of messages; `tried` is the test that was sent just now."""
+    """The page of messages; `tried` is the test that was sent just now.
+
+    `older`, `newest`: the query strings of the next page and of the first; empty and None where one is on it.
+    """
 
     receivers: tuple[ReceiverRow, ...]
     rows: tuple[MessageRow, ...]
@@ -180,6 +183,8 @@ class MessagesView:
     may_act: bool
     troubles: tuple[str, ...]
     now: datetime
+    older: str = ""
+    newest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

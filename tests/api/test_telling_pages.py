@@ -103,3 +103,26 @@ async def test_a_page_that_is_loaded_again_sends_no_second_test(world: World) ->
     assert [one["kind"] for one in sent] == ["test"]
     assert "The test</h2>" not in await page(world, "/messages?tried=nothing")
     assert (await send(world, "/messages/test", receiver="nobody")).status == 404
+
+
+async def test_every_message_can_be_come_to(world: World) -> None:
+    """Fifty on a page, the newest first, by links that keep what it was narrowed to; the API takes the same cursor."""
+    assert world.telling is not None
+    for _ in range(51):
+        await world.telling.test("hook", "ada")
+    await world.telling.test("ops-mail", "ada")
+    every = [one["id"] for one in (await (await world.get("/api/v1/deliveries")).json())["deliveries"]]
+    to_hook = every[1:]
+    rest = await (await world.get("/api/v1/deliveries", before=every[50], limit="9")).json()
+
+    first = await page(world, "/messages?receiver=hook")
+    (older,) = re.findall(r'href="(/messages\?[^"#]*)#sent" rel="next"', first)
+    last = await page(world, older)
+
+    assert [one["id"] for one in rest["deliveries"]] == every[51:]
+    assert [one for one in to_hook if one in first] == to_hook[:50]
+    assert [one for one in to_hook if f"· {one}" in last] == to_hook[50:]
+    assert 'rel="next"' not in last
+    assert 'href="/messages?receiver=hook#sent">Newest' in last
+    assert (await world.refusal("/api/v1/deliveries", before="nothing"))[:2] == (400, "before")
+    assert (await world.get("/messages?before=nothing")).status == 400
