@@ -20,7 +20,7 @@ from api.errors import status_of
 from api.incidents import number_of
 from api.keys import DOORS, IDENTITY
 from api.mute_models import OverrideRequest
-from api.mute_pages import back, clock_times, form_model, troubles
+from api.mute_pages import back, clock_times, faulted, form_model, troubles
 from api.pages import RENDERER, frame_of, html_response
 from dashboards.telling_views import (
     DutyView,
@@ -141,7 +141,7 @@ async def _duty_page(request: web.Request, form: FormView, error: OpsWatchError 
     stored = await doors.duty.list(frame.now - _BEHIND)
     rotations = tuple(_rotation(one, stored, frame.now) for one in doors.rotations())
     may_act = request[IDENTITY].role >= Role.OPERATOR
-    view = DutyView(rotations, form, may_act, troubles(error), frame.now)
+    view = DutyView(rotations, faulted(form, error), may_act, troubles(error), frame.now)
     return html_response(RENDERER.of_view("duty.html", view, frame), 200 if error is None else status_of(error))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -76,6 +77,8 @@ async def keep_silence(request: web.Request) -> web.StreamResponse:
     now, number = doors.clock.now(), typed.get("number", "")
     form = FormView(typed, _whole(number), _whole(typed.get("version", "")))
     try:
+        if number:
+            _number(number, "silence")
         match = _match(typed)
         if "preview" in typed:
             muted, count, still_open = await muted_by(doors, match)
@@ -138,6 +141,8 @@ async def keep_window(request: web.Request) -> web.StreamResponse:
     now, number = doors.clock.now(), typed.get("number", "")
     form = FormView(typed, _whole(number), _whole(typed.get("version", "")))
     try:
+        if number:
+            _number(number, "maintenance window")
         match = _match(typed)
         zone = zone_of(typed.get("time_zone", "").strip() or doors.settings.time_zone)
         times = _times(clock_times(typed, zone, "start"))
@@ -169,7 +174,7 @@ async def _silences_page(
     found = await doors.silences.list(frame.now)
     view = SilencesView(
         tuple(_silence_row(one, frame.now) for one in found),
-        form,
+        faulted(form, error),
         preview,
         _LENGTHS,
         request[IDENTITY].role >= Role.OPERATOR,
@@ -184,7 +189,7 @@ async def _maintenance_page(request: web.Request, form: FormView, error: OpsWatc
     rows = [_window_row(window, None, frame.now) for window in doors.windows()]
     rows += [_window_row(one.window, one, frame.now) for one in await doors.maintenance.list()]
     may_act = request[IDENTITY].role >= Role.OPERATOR
-    view = MaintenanceView(tuple(rows), form, frame.zone.key, may_act, troubles(error), frame.now)
+    view = MaintenanceView(tuple(rows), faulted(form, error), frame.zone.key, may_act, troubles(error), frame.now)
     return html_response(RENDERER.of_view("maintenance.html", view, frame), 200 if error is None else status_of(error))
 
 
@@ -326,6 +331,15 @@ def _number(text: str, what: str) -> int:
 def troubles(error: OpsWatchError | None) -> tuple[str, ...]:
     """What could not be done, for the top of a page."""
     return () if error is None else (f"That was not done: {visible(error.message, 500)}.",)
+
+
+def faulted(form: FormView, error: OpsWatchError | None) -> FormView:
+    """The form with what is wrong beside the field that it is wrong with."""
+    if error is None or error.field is None:
+        return form
+    first, _, last = error.field.partition(".")
+    name = last or {"weekly": "days", "monthly": "day", "stop": "duration"}.get(first, first)
+    return replace(form, faults={name: visible(error.message, 300)})
 
 
 def back(doors: Doors, path: str) -> web.Response:

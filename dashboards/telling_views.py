@@ -12,11 +12,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class FormView:
-    """What stands in an editor: what was typed, and the item and version that it changes (None: a new one)."""
+    """What stands in an editor: what was typed, and the item and version that it changes (None: a new one).
+
+    `faults`: what is wrong with a field, by its name.
+    """
 
     typed: Mapping[str, str] = field(default_factory=dict)
     number: int | None = None
     version: int | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

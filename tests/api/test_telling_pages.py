@@ -126,3 +126,35 @@ async def test_every_message_can_be_come_to(world: World) -> None:
     assert 'href="/messages?receiver=hook#sent">Newest' in last
     assert (await world.refusal("/api/v1/deliveries", before="nothing"))[:2] == (400, "before")
     assert (await world.get("/messages?before=nothing")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "field"),
+    [
+        ("/silences", SILENCE | {"match": ""}, "match"),
+        ("/silences", SILENCE | {"until": "yesterday"}, "until"),
+        ("/silences", SILENCE | {"duration": "999999999w"}, "duration"),
+        ("/maintenance", WINDOW | {"name": ""}, "name"),
+        ("/maintenance", WINDOW | {"time_zone": "Mars/Utopia"}, "time_zone"),
+        ("/maintenance", WINDOW | {"kind": "cron", "cron": "nonsense"}, "cron"),
+        ("/maintenance", WINDOW | {"kind": "weekly", "days": "mon", "at": "25:00"}, "at"),
+        ("/maintenance", WINDOW | {"kind": "monthly", "day": "40", "at": "03:00"}, "day"),
+        ("/duty", STEP_IN | {"start": "soon"}, "start"),
+        ("/duty", STEP_IN | {"duration": "soon"}, "duration"),
+    ],
+)
+async def test_what_is_wrong_stands_beside_its_field(world: World, path: str, form: dict[str, str], field: str) -> None:
+    """And everything that was typed stays."""
+    answer = await send(world, path, **form)
+    text = await answer.text()
+    (before,) = re.findall(r'(<label>(?:(?!</label>).)*)<strong class="fault">', text, re.DOTALL)
+    assert answer.status == 400
+    assert f'name="{field}"' in before
+    assert all(html.escape(value) in text for value in form.values())
+
+
+@pytest.mark.parametrize(("path", "form"), [("/silences", SILENCE), ("/maintenance", WINDOW)])
+async def test_a_number_that_is_none_changes_nothing(world: World, path: str, form: dict[str, str]) -> None:
+    """A form that somebody tampered with makes no new one, and breaks nothing."""
+    for number in ("²", "9" * 40):
+        assert (await send(world, path, **form, number=number, version="1")).status == 404
