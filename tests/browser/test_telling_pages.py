@@ -156,3 +156,15 @@ async def test_a_viewer_sees_everything_and_can_do_nothing(site: Site) -> None:
         for path in ("/silences", "/maintenance", "/duty", "/messages"):
             await page.goto(site.world.url + path)
             assert await page.locator("main form[method=post]").count() == 0
+
+
+async def test_the_lines_of_a_table_go_through(site: Site) -> None:
+    """Every cell of a row ends where its neighbours do, also the one with buttons."""
+    bottoms = "[...row.cells].map(cell => Math.round(cell.getBoundingClientRect().bottom))"
+    ends = f"[...document.querySelectorAll('tbody tr')].map(row => {bottoms})"
+    async with site.page(1440) as page:
+        for path in ("/silences", "/maintenance"):
+            await page.goto(site.world.url + path)
+            rows = await page.evaluate(ends)
+            assert rows
+            assert all(len(set(row)) == 1 for row in rows), path
