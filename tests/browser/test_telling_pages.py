@@ -168,3 +168,13 @@ async def test_the_lines_of_a_table_go_through(site: Site) -> None:
             rows = await page.evaluate(ends)
             assert rows
             assert all(len(set(row)) == 1 for row in rows), path
+
+
+async def test_a_reason_to_step_in_that_is_one_long_word_is_broken(site: Site) -> None:
+    """The page of duty does not get wider than the screen."""
+    now = site.world.clock.wall
+    override = Override(from_datetime(now + timedelta(days=1)), from_datetime(now + timedelta(days=2)), "ben")
+    await site.world.state.duty.add(OverrideDraft("on-duty", override, "w" * 3_000), "a" * 90, now)
+    async with site.page(390) as page:
+        await page.goto(f"{site.world.url}/duty")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
