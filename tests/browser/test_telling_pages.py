@@ -178,3 +178,17 @@ async def test_a_reason_to_step_in_that_is_one_long_word_is_broken(site: Site) -
     async with site.page(390) as page:
         await page.goto(f"{site.world.url}/duty")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+async def test_a_fault_beside_a_field_leaves_its_neighbour_as_it_was(site: Site) -> None:
+    """No field gets taller for the words beside it."""
+    async with site.page(1440) as page:
+        await page.goto(f"{site.world.url}/maintenance")
+        length = page.locator("input[name=duration]")
+        before = await length.evaluate("field => field.offsetHeight")
+        await page.fill("input[name=name]", "weekly")
+        await page.fill("textarea[name=match]", "service=checkout")
+        await page.fill("input[name=time_zone]", "Mars/Utopia")
+        await page.get_by_role("button", name="Plan it").click()
+        assert "is not a time zone" in await page.locator(".fault").inner_text()
+        assert await length.evaluate("field => field.offsetHeight") == before
