@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -64,6 +64,17 @@ class DeliveryLine:
         """The receiver, or the one of its addresses that this is for."""
         return f"{self.only} of {self.receiver}" if self.only else self.receiver
 
+    def as_of(self, at: datetime) -> DeliveryLine:
+        """As it stood at that moment, which is not before it was made: nothing that was tried or decided later."""
+        tries = tuple(line for line in self.tries if line.time <= at)
+        is_finished = self.finished is not None and self.finished <= at
+        if is_finished or (self.finished is None and len(tries) == len(self.tries)):
+            return replace(self, tries=tries)
+        attempts, note = max((line.number for line in tries), default=0), self.note if self.only else ""
+        # When its next try was due in that minute is not on record: a try moves it on.
+        waiting = DeliveryState.WAITING
+        return replace(self, state=waiting, finished=None, due=None, attempts=attempts, note=note, tries=tries)
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -77,14 +88,18 @@ class Explanation:
 
 
 class Explainer(Protocol):
-    """Answers why. Both raise StoreUnavailable."""
+    """Answers why. All raise StoreUnavailable."""
 
     async def explain(self, number: int, at: datetime) -> Explanation:
         """As of a moment. Raises NotFound."""
         ...
 
-    async def deliveries(self, limit: int, receiver: str, state: str, before: int | None) -> Sequence[DeliveryLine]:
-        """The newest messages first, of a receiver, in a state, where they are given. Raises InvalidRequest."""
+    async def deliveries(self, limit: int, receiver: str, state: str, before: str | None) -> Sequence[DeliveryLine]:
+        """The newest messages first, of a receiver, in a state, older than one, where given. Raises InvalidRequest."""
+        ...
+
+    async def delivery(self, identifier: str) -> DeliveryLine:
+        """One message. Raises NotFound."""
         ...
 
 

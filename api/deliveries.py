@@ -28,7 +28,7 @@ from telemetry.times import parse_instant, to_datetime
 logger = logging.getLogger(__name__)
 
 _LIMIT = 100
-_PARAMETERS = frozenset({"receiver", "state", "limit"})
+_PARAMETERS = frozenset({"receiver", "state", "before", "limit"})
 
 
 async def list_deliveries(request: web.Request) -> web.StreamResponse:
@@ -40,7 +40,7 @@ async def list_deliveries(request: web.Request) -> web.StreamResponse:
     if not text.isascii() or not text.isdigit() or len(text) > 4:
         raise InvalidRequest("limit is a whole number", field="limit", value=text)
     found = await request.app[DOORS].explainer.deliveries(
-        int(text), request.query.get("receiver", ""), request.query.get("state", ""), None
+        int(text), request.query.get("receiver", ""), request.query.get("state", ""), request.query.get("before")
     )
     return json_response(DeliveriesAnswer(deliveries=[delivery_answer(one) for one in found]).model_dump())
 

@@ -115,7 +115,7 @@ def draft_of(wanted: WindowRequest, doors: Doors, now: datetime, start: datetime
     if any(window.name == wanted.name for window in doors.windows()):
         words = f"opswatch.yaml has a maintenance window {wanted.name!r}: change it there, or choose another name"
         raise Conflict(words, field="name", value=wanted.name)
-    zone = _zone(wanted.time_zone or doors.settings.time_zone)
+    zone = zone_of(wanted.time_zone or doors.settings.time_zone)
     try:
         times = _times(wanted, now, start)
     except ValueError as error:
@@ -156,7 +156,8 @@ def _kind(wanted: WindowRequest) -> str:
     return kinds[0] if kinds else "start"
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone by its name. Raises InvalidRequest."""
     if name not in _zones():
         words = f"{name[:60]!r} is not a time zone; write a name like UTC or Europe/Berlin"
         raise InvalidRequest(words, field="time_zone", value=name[:60])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -19,7 +20,7 @@ from api.errors import status_of
 from api.incidents import number_of
 from api.keys import DOORS, IDENTITY
 from api.mute_models import OverrideRequest
-from api.mute_pages import back, form_model, troubles
+from api.mute_pages import back, clock_times, faulted, form_model, troubles
 from api.pages import RENDERER, frame_of, html_response
 from dashboards.telling_views import (
     DutyView,
@@ -45,17 +46,17 @@ _BEHIND = timedelta(weeks=4)
 
 async def show_messages(request: web.Request) -> web.StreamResponse:
     """`GET /messages`."""
-    return await _messages_page(request, None)
+    return await _messages_page(request)
 
 
 async def try_receiver(request: web.Request) -> web.StreamResponse:
-    """`POST /messages/test`: send a receiver a test, and show what it answered."""
+    """`POST /messages/test`: send a receiver a test, and go where it is shown; loading that again sends nothing."""
     doors, typed = request.app[DOORS], await read_form(request)
     try:
         tried = await doors.receivers.test(typed.get("receiver", ""), request[IDENTITY].name)
     except NotFound as error:
-        return await _messages_page(request, None, error)
-    return await _messages_page(request, tried)
+        return await _messages_page(request, error)
+    return back(doors, f"/messages?tried={tried.identifier}#tried")
 
 
 async def show_duty_page(request: web.Request) -> web.StreamResponse:
@@ -69,7 +70,8 @@ async def step_in(request: web.Request) -> web.StreamResponse:
     now = doors.clock.now()
     try:
         given = {name: typed.get(name, "").strip() for name in ("rotation", "person")}
-        given |= {name: typed[name].strip() for name in ("start",) if typed.get(name, "").strip()}
+        start = clock_times(typed, frame_of(request).zone, "start")["start"].strip()
+        given |= {"start": start} if start else {}
         wanted = form_model(OverrideRequest, typed, **given)
         await doors.duty.add(override_draft(doors, wanted, now), author, now)
     except (InvalidRequest, Conflict) as error:
@@ -101,25 +103,35 @@ async def why_view(request: web.Request) -> WhyView:
     return WhyView(words, tuple(reasons), tuple(map(message_row, found.deliveries)), visible(asked, 60))
 
 
-async def _messages_page(
-    request: web.Request, tried: DeliveryLine | None, error: OpsWatchError | None = None
-) -> web.Response:
+async def _tried(request: web.Request) -> MessageRow | None:
+    """The test that was sent just now; None where an address is typed that means none."""
+    try:
+        return message_row(await request.app[DOORS].explainer.delivery(request.query["tried"]))
+    except (KeyError, NotFound):
+        return None
+
+
+async def _messages_page(request: web.Request, error: OpsWatchError | None = None) -> web.Response:
     doors, frame = request.app[DOORS], frame_of(request)
     receiver, state = request.query.get("receiver", ""), request.query.get("state", "")
+    before = request.query.get("before") or None
+    narrowed = {name: text for name, text in (("receiver", receiver), ("state", state)) if text}
     try:
-        found = await doors.explainer.deliveries(_PER_PAGE, receiver, state, None)
+        found = await doors.explainer.deliveries(_PER_PAGE + 1, receiver, state, before)
     except InvalidRequest as wrong:
         found, error = (), wrong
     view = MessagesView(
         tuple(map(_receiver_row, await doors.receivers.receivers())),
-        tuple(map(message_row, found)),
+        tuple(map(message_row, found[:_PER_PAGE])),
         visible(receiver, 100),
         visible(state, 20),
         tuple(one.value for one in DeliveryState),
-        None if tried is None else message_row(tried),
+        await _tried(request),
         request[IDENTITY].role >= Role.OPERATOR,
         troubles(error),
         frame.now,
+        urlencode(narrowed | {"before": found[_PER_PAGE - 1].identifier}) if len(found) > _PER_PAGE else "",
+        None if before is None else urlencode(narrowed),
     )
     return html_response(RENDERER.of_view("messages.html", view, frame), 200 if error is None else status_of(error))
 
@@ -129,7 +141,7 @@ async def _duty_page(request: web.Request, form: FormView, error: OpsWatchError 
     stored = await doors.duty.list(frame.now - _BEHIND)
     rotations = tuple(_rotation(one, stored, frame.now) for one in doors.rotations())
     may_act = request[IDENTITY].role >= Role.OPERATOR
-    view = DutyView(rotations, form, may_act, troubles(error), frame.now)
+    view = DutyView(rotations, faulted(form, error), may_act, troubles(error), frame.now)
     return html_response(RENDERER.of_view("duty.html", view, frame), 200 if error is None else status_of(error))
 
 

@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from telemetry.errors import InvalidRequest
 from telemetry.times import parse_duration, parse_instant, to_datetime
+
+_BY_A_CLOCK = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?))?", re.ASCII)
+
+
+def by_the_clock_of(zone: ZoneInfo, text: str, field: str) -> str:
+    """What was typed on a page, with its offset from UTC where it says none: people read the clock of the zone.
+
+    Raises InvalidRequest naming the field where clocks skip that time, or show it twice.
+    """
+    found = _BY_A_CLOCK.fullmatch(text.strip())
+    if found is None:
+        return text
+    try:
+        naive = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}")
+        readings = [naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
+        there = [one for one in readings if one.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == naive]
+    except (ValueError, OverflowError):
+        return text  # whoever reads it says what is wrong with it
+    offsets = list(dict.fromkeys(one.isoformat() for one in there))
+    if not offsets:
+        later = readings[0].astimezone(UTC).astimezone(zone)
+        words = f"clocks in {zone.key} skip {text.strip()}; the next time there is: {later.isoformat()}"
+        raise InvalidRequest(words, field=field, value=text[:60])
+    if len(offsets) > 1:
+        words = f"clocks in {zone.key} show {text.strip()} twice; write {' or '.join(offsets)}"
+        raise InvalidRequest(words, field=field, value=text[:60])
+    return offsets[0]
 
 
 def moment_of(text: str, field: str, now: datetime) -> datetime:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -21,6 +23,8 @@ from api.errors import status_of
 from api.incidents import number_of
 from api.keys import DOORS, IDENTITY
 from api.maintenance import draft_of as window_draft
+from api.maintenance import zone_of
+from api.moments import by_the_clock_of, end_of
 from api.mute_models import SilenceRequest, WindowRequest
 from api.pages import RENDERER, frame_of, html_response
 from api.silences import draft_of, muted_by
@@ -43,6 +47,7 @@ _LENGTHS = (
     ("30m", "30 min"),
     ("1h", "1 h"),
     ("2h", "2 h"),
+    ("4h", "4 h"),
     ("8h", "8 h"),
     ("1d", "1 d"),
     ("7d", "7 d"),
@@ -58,7 +63,8 @@ async def show_silences(request: web.Request) -> web.StreamResponse:
         found = await request.app[DOORS].silences.show(_number(request.query["edit"], "silence"))
         typed = {
             "match": "\n".join(found.match.lines()),
-            "until": found.ends.isoformat(timespec="seconds"),
+            "until": _shown_end(found.ends, frame_of(request).zone),
+            "duration": "",
             "comment": found.comment,
         }
         form = FormView(typed, found.id, found.version)
@@ -69,23 +75,45 @@ async def keep_silence(request: web.Request) -> web.StreamResponse:
     """`POST /silences`: look at what it would mute (`preview`), or make it so."""
     doors, author, typed = request.app[DOORS], request[IDENTITY].name, await read_form(request)
     now, number = doors.clock.now(), typed.get("number", "")
-    form = FormView(typed, int(number) if number.isdigit() else None, _whole(typed.get("version", "")))
+    form = FormView(typed, _whole(number), _whole(typed.get("version", "")))
     try:
+        if number:
+            _number(number, "silence")
         match = _match(typed)
         if "preview" in typed:
             muted, count, still_open = await muted_by(doors, match)
             shown = tuple((one.id, one.severity.word, visible(one.facts.summary, 160)) for one in muted[:_SHOWN])
             return await _silences_page(request, form, PreviewView(shown, count, still_open))
-        wanted = form_model(SilenceRequest, typed, match=match.written(), everything=not match.conditions)
-        if form.number is None:
+        given = clock_times(typed, frame_of(request).zone, "until")
+        present = None if form.number is None else await doors.silences.show(form.number)
+        if present is not None:
+            given = _with_length(given, present, frame_of(request).zone, now)
+        wanted = form_model(SilenceRequest, given, match=match.written(), everything=not match.conditions)
+        if present is None:
             await doors.silences.add(draft_of(wanted, now, now), author, now)
         else:
-            starts = (await doors.silences.show(form.number)).starts
-            draft = draft_of(wanted, starts, now)
-            await doors.silences.change(form.number, form.version or 0, draft, author, now)
+            draft = draft_of(wanted, present.starts, now)
+            await doors.silences.change(present.id, form.version or 0, draft, author, now)
     except (InvalidRequest, Conflict, NotFound) as error:
         return await _silences_page(request, form, error=error)
     return back(doors, "/silences")
+
+
+def _with_length(typed: Mapping[str, str], present: Silence, zone: ZoneInfo, now: datetime) -> dict[str, str]:
+    """What was typed to change a silence: a chosen length counts from now, or from a start that is to come.
+
+    Raises InvalidRequest where another end was typed too.
+    """
+    length, until = typed.get("duration", "").strip(), typed.get("until", "").strip()
+    if not length:
+        return dict(typed)
+    if until not in {"", _shown_end(present.ends, zone)}:
+        raise InvalidRequest("a length and another end: choose one, and leave the other as it was", field="duration")
+    return {**typed, "until": end_of(max(present.starts, now), length, None, now).isoformat()}
+
+
+def _shown_end(ends: datetime, zone: ZoneInfo) -> str:
+    return ends.astimezone(zone).isoformat(timespec="seconds")
 
 
 async def end_silence_on_page(request: web.Request) -> web.StreamResponse:
@@ -111,10 +139,13 @@ async def keep_window(request: web.Request) -> web.StreamResponse:
     """`POST /maintenance`."""
     doors, author, typed = request.app[DOORS], request[IDENTITY].name, await read_form(request)
     now, number = doors.clock.now(), typed.get("number", "")
-    form = FormView(typed, int(number) if number.isdigit() else None, _whole(typed.get("version", "")))
+    form = FormView(typed, _whole(number), _whole(typed.get("version", "")))
     try:
+        if number:
+            _number(number, "maintenance window")
         match = _match(typed)
-        times = _times(typed)
+        zone = zone_of(typed.get("time_zone", "").strip() or doors.settings.time_zone)
+        times = _times(clock_times(typed, zone, "start"))
         wanted = form_model(WindowRequest, typed, match=match.written(), everything=not match.conditions, **times)
         draft = window_draft(wanted, doors, now, now)
         if form.number is None:
@@ -143,7 +174,7 @@ async def _silences_page(
     found = await doors.silences.list(frame.now)
     view = SilencesView(
         tuple(_silence_row(one, frame.now) for one in found),
-        form,
+        faulted(form, error),
         preview,
         _LENGTHS,
         request[IDENTITY].role >= Role.OPERATOR,
@@ -158,7 +189,7 @@ async def _maintenance_page(request: web.Request, form: FormView, error: OpsWatc
     rows = [_window_row(window, None, frame.now) for window in doors.windows()]
     rows += [_window_row(one.window, one, frame.now) for one in await doors.maintenance.list()]
     may_act = request[IDENTITY].role >= Role.OPERATOR
-    view = MaintenanceView(tuple(rows), form, frame.zone.key, may_act, troubles(error), frame.now)
+    view = MaintenanceView(tuple(rows), faulted(form, error), frame.zone.key, may_act, troubles(error), frame.now)
     return html_response(RENDERER.of_view("maintenance.html", view, frame), 200 if error is None else status_of(error))
 
 
@@ -230,7 +261,11 @@ def _typed_of(found: StoredWindow) -> dict[str, str]:
         case Monthly(day=day, at=at):
             typed |= {"kind": "monthly", "day": str(day), "at": f"{at:%H:%M}"}
         case Once(start=start, stop=stop):
-            typed |= {"kind": "once", "start": to_datetime(start).isoformat(), "duration": _length(stop - start)}
+            typed |= {
+                "kind": "once",
+                "start": to_datetime(start).astimezone(window.zone).isoformat(),
+                "duration": _length(stop - start),
+            }
     return typed
 
 
@@ -263,6 +298,11 @@ def _match(typed: Mapping[str, str]) -> LabelMatch:
         raise InvalidRequest(str(error), field="match") from error
 
 
+def clock_times(typed: Mapping[str, str], zone: ZoneInfo, field: str) -> dict[str, str]:
+    """What was typed, its time read by the clock of this zone. Raises InvalidRequest."""
+    return {**typed, field: by_the_clock_of(zone, typed.get(field, ""), field)}
+
+
 def form_model(model: type[M], typed: Mapping[str, str], **given: Any) -> M:
     """A form as the body of the API. Raises InvalidRequest."""
     fields = {"name", "comment", "time_zone", "until", "starts", "duration"} & set(model.model_fields)
@@ -291,6 +331,15 @@ def _number(text: str, what: str) -> int:
 def troubles(error: OpsWatchError | None) -> tuple[str, ...]:
     """What could not be done, for the top of a page."""
     return () if error is None else (f"That was not done: {visible(error.message, 500)}.",)
+
+
+def faulted(form: FormView, error: OpsWatchError | None) -> FormView:
+    """The form with what is wrong beside the field that it is wrong with."""
+    if error is None or error.field is None:
+        return form
+    first, _, last = error.field.partition(".")
+    name = last or {"weekly": "days", "monthly": "day", "stop": "duration"}.get(first, first)
+    return replace(form, faults={name: visible(error.message, 300)})
 
 
 def back(doors: Doors, path: str) -> web.Response:

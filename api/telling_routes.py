@@ -33,6 +33,7 @@ TELLING_ROUTES: tuple[Route, ...] = (
         (
             Parameter("receiver", "To this receiver"),
             Parameter("state", "waiting, sending, delivered, dead or combined"),
+            Parameter("before", "Older than the message of this id: that of the last one of the page before"),
             Parameter("limit", "How many, up to 500; 100 when not given"),
         ),
     ),

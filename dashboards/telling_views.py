@@ -12,11 +12,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class FormView:
-    """What stands in an editor: what was typed, and the item and version that it changes (None: a new one)."""
+    """What stands in an editor: what was typed, and the item and version that it changes (None: a new one).
+
+    `faults`: what is wrong with a field, by its name.
+    """
 
     typed: Mapping[str, str] = field(default_factory=dict)
     number: int | None = None
     version: int | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +173,10 @@ class ReceiverRow:
 
 @dataclass(frozen=True, slots=True)
 class MessagesView:
-    """The page of messages; `tried` is the test that was sent just now."""
+    """The page of messages; `tried` is the test that was sent just now.
+
+    `older`, `newest`: the query strings of the next page and of the first; empty and None where one is on it.
+    """
 
     receivers: tuple[ReceiverRow, ...]
     rows: tuple[MessageRow, ...]
@@ -180,6 +187,8 @@ class MessagesView:
     may_act: bool
     troubles: tuple[str, ...]
     now: datetime
+    older: str = ""
+    newest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,12 @@ def silence(
         asyncio.run(silence_ended(settings, end))
         typer.echo(f"silence {end} is over")
         return
-    if not match and not everything:
+    if not any(map(str.strip, match or [])) and not everything:
+        if match or length or comment:  # a script whose variable was empty is not to believe that it muted something
+            hint = "name one, as service=checkout; or --everything, to mute every incident"
+            raise ConfigurationError(
+                [Fault("a silence needs at least one matcher", "command line", "MATCH", hint=hint)]
+            )
         found = asyncio.run(silences(settings))
         lines = [silence_line(one) for one in found["silences"]] or ["nothing is silenced"]
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(lines))

@@ -56,13 +56,14 @@ class StoredExplanations:
             )
             mine = select(item.c.delivery).where(item.c.incident == number, item.c.delivery.is_not(None))
             wanted = select(delivery).where(delivery.c.id.in_(mine), delivery.c.created <= instant)
-            deliveries = _lines(connection, wanted.order_by(delivery.c.id), number)
+            lines_now = _lines(connection, wanted.order_by(delivery.c.id), number)
+            deliveries = tuple(one.as_of(at) for one in lines_now)
             words = sentences(found, reasons, deliveries, at)
             return Explanation(found, at, words, reasons, deliveries)
 
         return await self._database.run(work)
 
-    async def deliveries(self, limit: int, receiver: str, state: str, before: int | None) -> Sequence[DeliveryLine]:
+    async def deliveries(self, limit: int, receiver: str, state: str, before: str | None) -> Sequence[DeliveryLine]:
         """See `Explainer.deliveries`."""
         if not 1 <= limit <= MAX_LISTED:
             raise InvalidRequest(f"limit is from 1 to {MAX_LISTED:,}", field="limit", value=limit)
@@ -73,9 +74,18 @@ class StoredExplanations:
             wanted = wanted.where(delivery.c.receiver == receiver)
         if state:
             wanted = wanted.where(delivery.c.state == state)
-        if before is not None:
-            wanted = wanted.where(delivery.c.id < before)
-        return await self._database.run(lambda connection: _lines(connection, wanted, None))
+
+        def work(connection: Connection) -> tuple[DeliveryLine, ...]:
+            if before is None:
+                return _lines(connection, wanted, None)
+            newer = select(delivery.c.id).where(delivery.c.identifier == before)
+            last = connection.execute(newer).scalar_one_or_none()
+            if last is None:
+                words = f"there is no message {before[:60]!r} to list those before; leave it out for the newest"
+                raise InvalidRequest(words, field="before", value=before[:60])
+            return _lines(connection, wanted.where(delivery.c.id < last), None)
+
+        return await self._database.run(work)
 
     async def delivery(self, identifier: str) -> DeliveryLine:
         """One message. Raises NotFound, StoreUnavailable."""

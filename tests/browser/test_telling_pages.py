@@ -156,3 +156,39 @@ async def test_a_viewer_sees_everything_and_can_do_nothing(site: Site) -> None:
         for path in ("/silences", "/maintenance", "/duty", "/messages"):
             await page.goto(site.world.url + path)
             assert await page.locator("main form[method=post]").count() == 0
+
+
+async def test_the_lines_of_a_table_go_through(site: Site) -> None:
+    """Every cell of a row ends where its neighbours do, also the one with buttons."""
+    bottoms = "[...row.cells].map(cell => Math.round(cell.getBoundingClientRect().bottom))"
+    ends = f"[...document.querySelectorAll('tbody tr')].map(row => {bottoms})"
+    async with site.page(1440) as page:
+        for path in ("/silences", "/maintenance"):
+            await page.goto(site.world.url + path)
+            rows = await page.evaluate(ends)
+            assert rows
+            assert all(len(set(row)) == 1 for row in rows), path
+
+
+async def test_a_reason_to_step_in_that_is_one_long_word_is_broken(site: Site) -> None:
+    """The page of duty does not get wider than the screen."""
+    now = site.world.clock.wall
+    override = Override(from_datetime(now + timedelta(days=1)), from_datetime(now + timedelta(days=2)), "ben")
+    await site.world.state.duty.add(OverrideDraft("on-duty", override, "w" * 3_000), "a" * 90, now)
+    async with site.page(390) as page:
+        await page.goto(f"{site.world.url}/duty")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+async def test_a_fault_beside_a_field_leaves_its_neighbour_as_it_was(site: Site) -> None:
+    """No field gets taller for the words beside it."""
+    async with site.page(1440) as page:
+        await page.goto(f"{site.world.url}/maintenance")
+        length = page.locator("input[name=duration]")
+        before = await length.evaluate("field => field.offsetHeight")
+        await page.fill("input[name=name]", "weekly")
+        await page.fill("textarea[name=match]", "service=checkout")
+        await page.fill("input[name=time_zone]", "Mars/Utopia")
+        await page.get_by_role("button", name="Plan it").click()
+        assert "is not a time zone" in await page.locator(".fault").inner_text()
+        assert await length.evaluate("field => field.offsetHeight") == before
