@@ -106,10 +106,11 @@ class Explainer(Protocol):
 def sentences(
     incident: Incident, reasons: Sequence[ReasonLine], deliveries: Sequence[DeliveryLine], at: datetime
 ) -> tuple[str, ...]:
-    """Who had been told at that moment, and what held back the others; lines as they were, none later than `at`."""
+    """Who had been told at that moment, and what held back the others; lines as they were, none later than `at`, whose
+    zone is that of the times in the sentences."""
     if at < incident.opened:
-        return (f"Nobody was told: incident {incident.id} began at {_clock(incident.opened)}.",)
-    found = [*_told(deliveries, at), *_held(reasons, deliveries)]
+        return (f"Nobody was told: incident {incident.id} began at {_clock(incident.opened, at)}.",)
+    found = [*_told(deliveries, at), *_held(reasons, deliveries, at)]
     return tuple(found) or ("Nobody was told yet: it had not been looked at.",)
 
 
@@ -125,16 +126,17 @@ def _told(deliveries: Sequence[DeliveryLine], at: datetime) -> Iterator[str]:
         if any(line.outcome is Outcome.DELIVERED for line in tries):
             refused = [line.recipient for line in tries if line.outcome is Outcome.REFUSED and line.recipient]
             rest = f", but not {', '.join(dict.fromkeys(refused))}" if refused else ""
-            yield f"{name} was told “{what}” at {_clock(tries[-1].time)}{last}{rest}."
+            yield f"{name} was told “{what}” at {_clock(tries[-1].time, at)}{last}{rest}."
         elif one.state is DeliveryState.DEAD and (one.finished is None or one.finished <= at):
-            yield f"{name} was not told “{what}”: a dead letter since {_clock(one.finished or at)}{last or one.note}."
+            since = _clock(one.finished or at, at)
+            yield f"{name} was not told “{what}”: a dead letter since {since}{last or one.note}."
         elif tries:
-            yield f"{name} had not been told “{what}” yet: {_times(len(tries))} since {_clock(one.created)}{last}."
+            yield f"{name} had not been told “{what}” yet: {_times(len(tries))} since {_clock(one.created, at)}{last}."
         else:
-            yield f"{name} was about to be told “{what}”: in the outbox since {_clock(one.created)}."
+            yield f"{name} was about to be told “{what}”: in the outbox since {_clock(one.created, at)}."
 
 
-def _held(reasons: Sequence[ReasonLine], deliveries: Sequence[DeliveryLine]) -> Iterator[str]:
+def _held(reasons: Sequence[ReasonLine], deliveries: Sequence[DeliveryLine], at: datetime) -> Iterator[str]:
     """What held back: of everybody the last word, and of each receiver."""
     last: dict[str, ReasonLine] = {}
     for line in reasons:
@@ -145,12 +147,12 @@ def _held(reasons: Sequence[ReasonLine], deliveries: Sequence[DeliveryLine]) -> 
     for name, line in sorted(last.items()):
         if line.tell:
             if name not in sent:
-                yield f"{name} was to be told, with others of its group, since {_clock(line.time)}: {line.words}."
+                yield f"{name} was to be told, with others of its group, since {_clock(line.time, at)}: {line.words}."
         elif name:
-            yield f"{name} was told nothing new since {_clock(line.time)}: {line.words}."
+            yield f"{name} was told nothing new since {_clock(line.time, at)}: {line.words}."
         else:
             nobody = "Nobody was told" if not sent else "Nobody was told anything new"
-            yield f"{nobody} since {_clock(line.time)}: {line.words}."
+            yield f"{nobody} since {_clock(line.time, at)}: {line.words}."
 
 
 def _times(tries: int) -> str:
@@ -162,5 +164,6 @@ def _answer(line: AttemptLine) -> str:
     return f"{line.code} {text}".strip()
 
 
-def _clock(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+def _clock(moment: datetime, at: datetime) -> str:
+    """As the clock of the reader shows it, which `at` carries."""
+    return f"{moment.astimezone(at.tzinfo):%Y-%m-%d %H:%M:%S %Z}"

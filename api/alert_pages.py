@@ -37,6 +37,7 @@ from api.incident_chart import incident_chart, natural_range, rule_of
 from api.incidents import done, incident_query, number_of
 from api.keys import DOORS, IDENTITY
 from api.message_pages import why_view
+from api.moments import by_the_clock_of
 from api.mute_pages import silence_link
 from api.pages import RENDERER, frame_of, html_response
 from api.route_table import Handler
@@ -158,18 +159,9 @@ def _wanted(form: Mapping[str, str], zone: ZoneInfo) -> ActionRequest:
     """What a form asks for; a time of its own goes before a length that was chosen."""
     return ActionRequest(
         comment=form.get("comment", ""),
-        until=_in_zone(form.get("at", "").strip(), zone) or form.get("until", ""),
+        until=by_the_clock_of(zone, form.get("at", "").strip(), "at") or form.get("until", ""),
         assignee=form.get("assignee", "").strip(),
     )
-
-
-def _in_zone(text: str, zone: ZoneInfo) -> str:
-    """A browser sends a time without a zone: it is one of the page."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).isoformat()
 
 
 async def _incident_page(request: web.Request, failed: Failed) -> web.Response:

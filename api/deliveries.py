@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -12,6 +13,7 @@ from alerting.receiver_status import ReceiverStatus
 from api.errors import json_response
 from api.incidents import number_of
 from api.keys import DOORS, IDENTITY
+from api.moments import by_the_clock_of
 from api.services import written
 from api.telling_models import (
     AttemptAnswer,
@@ -28,6 +30,7 @@ from telemetry.times import parse_instant, to_datetime
 logger = logging.getLogger(__name__)
 
 _LIMIT = 100
+_UTC = ZoneInfo("UTC")
 _PARAMETERS = frozenset({"receiver", "state", "before", "limit"})
 
 
@@ -50,17 +53,18 @@ async def explain_incident(request: web.Request) -> web.StreamResponse:
     return json_response(explanation_answer(await explanation_of(request)).model_dump())
 
 
-async def explanation_of(request: web.Request) -> Explanation:
-    """What a request asks for: its incident, at `at` or now."""
+async def explanation_of(request: web.Request, zone: ZoneInfo = _UTC) -> Explanation:
+    """What a request asks for: its incident, at `at` or now, in words with the times of a zone."""
     doors, text = request.app[DOORS], request.query.get("at", "")
     at = doors.clock.now()
     if text:
+        text = by_the_clock_of(zone, text, "at")
         try:
             at = to_datetime(parse_instant(text, doors.clock.now()))
         except (ValueError, OverflowError) as error:
             words = "at is a time: RFC 3339, or so long ago, like -2h"
             raise InvalidRequest(words, field="at", value=text) from error
-    return await doors.explainer.explain(number_of(request), at)
+    return await doors.explainer.explain(number_of(request), at.astimezone(zone))
 
 
 async def list_receivers(request: web.Request) -> web.StreamResponse:

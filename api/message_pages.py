@@ -93,7 +93,7 @@ async def why_view(request: web.Request) -> WhyView:
     """Who was told of the incident of a request, and why."""
     asked = request.query.get("at", "") if request.method in {"GET", "HEAD"} else ""
     try:
-        found: Explanation = await explanation_of(request)
+        found: Explanation = await explanation_of(request, frame_of(request).zone)
     except InvalidRequest as error:
         return WhyView((), (), (), visible(asked, 60), visible(error.message, 300))
     reasons = (
