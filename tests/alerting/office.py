@@ -1,11 +1,14 @@
-"""Telling people on a real state.sqlite, with receivers that note what they get and a clock that tests set."""
+"""Telling people on a real state.sqlite by real webhooks: a server notes what arrives. The clock is set by tests."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from aiohttp import web
 from pydantic import SecretStr
 
 from alerting.delivery import Deliverer, Post
@@ -13,16 +16,19 @@ from alerting.label_match import LabelMatch
 from alerting.ledger import Action, AlertChange, Batch, IncidentFacts, PersonAction
 from alerting.machine import Alert, Kind, Status, Transition
 from alerting.muting import muting_of
-from alerting.outbox import Answer, Claimed, Notice, Occasion, Outcome, Sender, Told
+from alerting.notifiers.webhook import WebhookSender
+from alerting.outbox import Answer, Notice, NoticeKind, Occasion, Outcome, Sender, Told
 from alerting.outlook import Muting, Policy, Why
 from alerting.receivers import Budget, QuietHours, Receiver, ReceiverKind, WebhookTarget
 from alerting.routes import Escalation, Route
 from alerting.rules import Severity
 from alerting.windows import Window
+from opswatch.notices import NoticeWriter
 from opswatch.state import State
 from telemetry.clock import Clock
 from telemetry.points import Tags
 from telemetry.times import from_datetime
+from tests.alerting.notifiers.test_webhook import serving
 from tests.untold import UNTOLD_ENDS, rows
 
 SECOND = 1_000_000_000
@@ -45,13 +51,67 @@ class Mailbox:
     answer: Callable[[Receiver, Notice], Answer] = lambda _receiver, _notice: Answer(Outcome.DELIVERED, "200", "", 1.0)
 
     async def send(self, receiver: Receiver, notice: Notice, recipients: Sequence[str]) -> Sequence[Answer]:
+        return [self.take(receiver, notice)]
+
+    async def receive(self, request: web.Request) -> web.StreamResponse:
+        """The server's side of a webhook: the last part of the path names the receiver.
+
+        Who does not know what became of it ("timeout") hears nothing: the connection ends.
+        """
+        receiver = self.office.receivers[request.path.rpartition("/")[2]]
+        found = self.take(receiver, arrived(await request.json()))
+        if not found.code.isdigit():
+            assert request.transport is not None
+            request.transport.abort()
+        wait = {} if found.retry_after is None else {"Retry-After": str(found.retry_after // SECOND)}
+        return web.Response(status=int(found.code) if found.code.isdigit() else 500, text=found.text, headers=wait)
+
+    def take(self, receiver: Receiver, notice: Notice) -> Answer:
+        """What is answered; what is taken is noted."""
         found = self.answer(receiver, notice)
         if found.outcome is Outcome.DELIVERED:
             self.sent.append(notice)
             for told in notice.items:
                 line = f"{self.office.seconds:g} {receiver.name}: {told.rule}{_of(told.labels)} {told.occasion}"
                 self.office.log.append(line if told.is_open else f"{line}, over")
-        return [found]
+        return found
+
+
+def arrived(body: dict[str, Any]) -> Notice:
+    """A message as the body of a webhook tells it (docs/webhook-body.md)."""
+    counts, created = body["counts"], datetime.fromisoformat(body["created"])
+    items = tuple(
+        Told(
+            one["id"],
+            Occasion(one["occasion"]),
+            Severity[one["severity"].upper()],
+            one["status"] == "firing",
+            one["flapping"],
+            one["rule"],
+            one["service"],
+            one["summary"],
+            tuple(one["labels"].items()),
+            one["value"],
+            one["unit"],
+            datetime.fromisoformat(one["opened"]),
+            None if one["resolved"] is None else datetime.fromisoformat(one["resolved"]),
+        )
+        for one in body["incidents"]
+    )
+    return Notice(
+        body["id"],
+        NoticeKind(body["kind"]),
+        body["receiver"],
+        created,
+        body["host"],
+        items,
+        counts["left_out"],
+        counts["firing"],
+        counts["resolved"],
+        counts["critical"],
+        note=body["note"],
+        attempt=body["attempt"],
+    )
 
 
 def _of(labels: Tags) -> str:
@@ -83,9 +143,13 @@ class Office:
 
     def restart(self) -> None:
         """Another deliverer, as after a start."""
-        clock = Clock(lambda: self.start + timedelta(seconds=self.seconds), lambda: self.seconds)
         senders = {**dict.fromkeys(ReceiverKind, self.mailbox), **self.senders}
-        self.deliverer = Deliverer(Post(self.state.outbox, senders, self._write, clock, lambda: 0.999), self.receivers)
+        write = NoticeWriter("h1", "", lambda _: "1", None, None, ZoneInfo("UTC"))
+        self.deliverer = Deliverer(Post(self.state.outbox, senders, write, self.clock, lambda: 0.999), self.receivers)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.start + timedelta(seconds=self.seconds), lambda: self.seconds)
 
     @property
     def now(self) -> int:
@@ -149,41 +213,6 @@ class Office:
             await self.round()
         return self.log[before:]
 
-    async def _write(self, claimed: Claimed) -> Notice:
-        items = tuple(
-            Told(
-                one.id,
-                Occasion(occasion),
-                one.severity,
-                one.is_open,
-                one.flapping,
-                one.rule,
-                one.facts.service,
-                one.facts.summary,
-                one.tags,
-                one.value,
-                "1",
-                one.opened,
-                one.resolved,
-            )
-            for one, occasion in claimed.items
-        )
-        return Notice(
-            claimed.identifier,
-            claimed.kind,
-            claimed.receiver,
-            START,
-            "h1",
-            items,
-            claimed.left_out,
-            claimed.firing,
-            claimed.resolved,
-            claimed.critical,
-            claimed.group,
-            note=claimed.note,
-            attempt=claimed.attempt,
-        )
-
 
 async def commit(state: State, now: int, what: tuple[Kind, Severity | None], *hosts: str, rule: str = "load") -> None:
     """What the evaluator would commit of alerts on these hosts at `now` (ns)."""
@@ -198,7 +227,9 @@ async def commit(state: State, now: int, what: tuple[Kind, Severity | None], *ho
         flapping = kind is Kind.FLAPPING or (before.flapping and severity is not None)
         after = replace(before, status=status, severity=severity, since=now, flapping=flapping)
         made = Transition(now, kind, before.status, status, before.severity, severity, 7.0)
-        changes.append(AlertChange(after, made, "1", IncidentFacts(f"{rule} is high", "", tags, "")))
+        changes.append(
+            AlertChange(after, made, "1", IncidentFacts(f"{rule} is high{f' on {host}' if host else ''}", "", tags, ""))
+        )
     await state.ledger.commit(Batch(now, changes))
 
 
@@ -224,9 +255,19 @@ def plain(lines: Sequence[str]) -> list[str]:
 
 @asynccontextmanager
 async def office(folder: Path, *receivers: Receiver, **facts: object) -> AsyncIterator[Office]:
-    """With these receivers, and one route to all of them unless others are given."""
+    """With these receivers, and one route to all of them unless others are given.
+
+    Webhooks go to a server of the test's, whatever their URL.
+    """
     named = {one.name: one for one in receivers}
     routes = tuple(Route(f"to {name}", EVERYTHING, name, goes_on=True) for name in named)
     async with State.opened(folder / "state.sqlite") as state:
-        yield Office(state, named, **{"routes": routes, **facts})  # type: ignore[arg-type]
+        it = Office(state, named, **{"routes": routes, **facts})  # type: ignore[arg-type]
+        async with serving(it.mailbox.receive) as url:
+            for name, one in named.items():
+                if isinstance(one.target, WebhookTarget):
+                    named[name] = replace(one, target=replace(one.target, url=SecretStr(f"{url}/{name}")))
+            it.senders = {ReceiverKind.WEBHOOK: WebhookSender(it.clock), **it.senders}
+            it.restart()
+            yield it
     assert rows(folder / "state.sqlite", UNTOLD_ENDS) == []

@@ -52,7 +52,7 @@ async def test_the_others_hear_the_end_while_one_is_away(tmp_path: Path) -> None
         await it.resolve("a")
         await it.go(600)
         both = (ANNA, CARL)
-        assert told(desk) == [(both, "[CRITICAL] load is high"), (both, "[RESOLVED] load is high")]
+        assert told(desk) == [(both, "[CRITICAL] load is high on a"), (both, "[RESOLVED] load is high on a")]
         now = START + timedelta(seconds=it.seconds)
         words = (await it.state.explanations.explain(1, now)).words
         since = "since 2026-11-26 12:05:10 UTC (451 the mailbox is busy)."
@@ -62,7 +62,7 @@ async def test_the_others_hear_the_end_while_one_is_away(tmp_path: Path) -> None
         )
         desk.refused = {}
         await it.go(600)
-        assert told(desk)[2:] == [((BEN,), "[RESOLVED] load is high")]
+        assert told(desk)[2:] == [((BEN,), "[RESOLVED] load is high on a")]
         assert it.log == []
     states = rows(tmp_path / "state.sqlite", "SELECT state, only, note FROM delivery ORDER BY id")
     assert states == [
@@ -89,7 +89,7 @@ async def test_what_one_address_never_takes_is_a_dead_letter_of_its_own(tmp_path
         desk.refused = {}
         await it.resolve("a")
         await it.go(600)
-        assert told(desk)[1:] == [(TO, "[RESOLVED] load is high")]
+        assert told(desk)[1:] == [(TO, "[RESOLVED] load is high on a")]
 
 
 async def test_another_of_its_addresses_may_go_away_meanwhile(tmp_path: Path) -> None:
@@ -105,10 +105,10 @@ async def test_another_of_its_addresses_may_go_away_meanwhile(tmp_path: Path) ->
         desk.refused = {}
         await it.go(900)
         found = told(desk)
-        assert found[0] == ((ANNA,), "[CRITICAL] load is high")
+        assert found[0] == ((ANNA,), "[CRITICAL] load is high on a")
         for one in (ANNA, BEN):
             mine = [subject for to, subject in found[1:] if one in to]
-            assert sorted(mine) == ["[CRITICAL] disk is high", "[RESOLVED] load is high"]
+            assert sorted(mine) == ["[CRITICAL] disk is high on b", "[RESOLVED] load is high on a"]
 
 
 async def test_an_address_that_was_taken_out_gets_nothing_any_more(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ async def test_a_restart_before_the_answer_leaves_no_second_rest(tmp_path: Path)
         await it.state.outbox.reclaim(it.now)
         desk.refused = {}
         await it.go(900)
-        over = "[RESOLVED] load is high"
+        over = "[RESOLVED] load is high on a"
         assert sorted(told(desk)[1:]) == [((ANNA, CARL), over), ((BEN,), over), ((BEN,), over)]
     found = rows(tmp_path / "state.sqlite", "SELECT only, state FROM delivery ORDER BY id")
     assert found == [("", "delivered"), (BEN, "delivered"), ("", "delivered"), (BEN, "delivered")]

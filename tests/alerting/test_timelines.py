@@ -12,7 +12,7 @@ from alerting.ledger import Action
 from alerting.machine import Kind
 from alerting.outbox import Answer, Outcome
 from alerting.outlook import Muting, Why
-from alerting.receivers import MINUTE, Budget, QuietHours
+from alerting.receivers import MINUTE, Budget, QuietHours, ReceiverKind
 from alerting.routes import Escalation, Route, Step
 from alerting.rules import Severity
 from alerting.windows import Cron, Window
@@ -480,15 +480,17 @@ async def test_a_policy_of_a_moment_ago_leads_to_no_endless_look(tmp_path: Path)
         assert [await it.state.telling.plan(stale, it.now) for _ in range(3)] == [1, 0, 0]
 
 
+class Failing:
+    """A way of telling that fails before anything is sent."""
+
+    async def send(self, *_: object) -> list[Answer]:
+        raise ValueError("a template of nobody's")
+
+
 async def test_a_message_that_cannot_be_written_is_a_dead_letter_in_time(tmp_path: Path) -> None:
     """Each try is recorded, and it holds up nothing for ever."""
     mail = receiver("mail", retry_for=10 * MINUTE)
-    async with office(tmp_path, mail) as it:
-
-        async def fail(*_: object) -> list[Answer]:
-            raise ValueError("a template of nobody's")
-
-        it.mailbox.send = fail  # type: ignore[method-assign, assignment]
+    async with office(tmp_path, mail, senders={ReceiverKind.WEBHOOK: Failing()}) as it:
         await it.fire("a")
         await it.go(900, 10)
         assert rows(tmp_path / "state.sqlite", "SELECT DISTINCT state FROM delivery") == [("dead",)]
