@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from aiohttp import ClientPayloadError, web
@@ -36,10 +36,34 @@ async def read_json(request: web.Request, model: type[M]) -> M:
     try:
         return model.model_validate_json(await _read(request))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        message = f"{field}: {first['msg']}" if field else f"the body is not as it should be: {first['msg']}"
-        raise InvalidRequest(message, field=field or None) from error
+        raise refusal_of(error, model) from error
+
+
+def refusal_of(error: ValidationError, model: type[BaseModel]) -> InvalidRequest:
+    """The first fault in words, with what the field is by its description where its form is wrong."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field, words = ".".join(str(part) for part in first["loc"]), first["msg"]
+    if not field:
+        return InvalidRequest(f"the body is not as it should be: {words}")
+    if first["type"] == "missing":
+        return InvalidRequest(f"{field} is missing", field=field)
+    if first["type"] == "string_pattern_mismatch" and (description := _description(model, first["loc"])):
+        return InvalidRequest(f"{field} is not as it should be: {description.rstrip('.')}", field=field)
+    return InvalidRequest(f"{field}: {words}", field=field)
+
+
+def _description(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    """What a field is, where the way to it leads through models alone."""
+    found: type[BaseModel] | None = model
+    description = ""
+    for part in place:
+        field = None if found is None else found.model_fields.get(str(part))
+        if field is None:
+            return ""
+        description = field.description or ""
+        inner = [one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type)]
+        found = next((one for one in inner if issubclass(one, BaseModel)), None)
+    return description
 
 
 async def _read(request: web.Request) -> bytes:

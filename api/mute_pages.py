@@ -17,7 +17,7 @@ from alerting.label_match import LabelMatch
 from alerting.silences import Silence, StoredWindow
 from alerting.windows import Cron, Monthly, Once, Weekly, Window, active, next_start
 from api.access import Role
-from api.bodies import read_form
+from api.bodies import read_form, refusal_of
 from api.doors import Doors
 from api.errors import status_of
 from api.incidents import number_of
@@ -282,8 +282,10 @@ def _times(typed: Mapping[str, str]) -> dict[str, Any]:
         case "monthly":
             day = typed.get("day", "").strip()
             given["monthly"] = {"day": int(day) if re.fullmatch(r"-?[0-9]{1,2}", day) else 0, "at": at}
-        case _:
+        case "once":
             given["start"] = typed.get("start", "").strip() or None
+        case _:
+            raise InvalidRequest("when it begins is once, weekly, monthly or cron", field="kind", value=kind[:60])
     return given
 
 
@@ -312,9 +314,7 @@ def form_model(model: type[M], typed: Mapping[str, str], **given: Any) -> M:
     try:
         return model.model_validate({"comment": ""} | values | given)
     except ValidationError as error:
-        one = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, one["loc"]))
-        raise InvalidRequest(f"{place}: {one['msg']}", field=place) from error
+        raise refusal_of(error, model) from error
 
 
 def _whole(text: str) -> int | None:

@@ -158,3 +158,20 @@ async def test_a_number_that_is_none_changes_nothing(world: World, path: str, fo
     """A form that somebody tampered with makes no new one, and breaks nothing."""
     for number in ("²", "9" * 40):
         assert (await send(world, path, **form, number=number, version="1")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (WINDOW | {"name": ""}, "name is missing"),
+        (WINDOW | {"kind": "weekly", "days": "mon", "at": "25:00"}, "By the clock of the time zone: 03:00"),
+        (WINDOW | {"kind": "nonsense"}, "when it begins is once, weekly, monthly or cron"),
+    ],
+)
+async def test_what_is_wrong_is_said_for_people(world: World, form: dict[str, str], words: str) -> None:
+    """Not as the library says it that reads the form."""
+    answer = await send(world, "/maintenance", **form)
+    text = await answer.text()
+    assert answer.status == 400
+    assert words in text
+    assert "pattern" not in text.replace('pattern="', "")
