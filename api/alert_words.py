@@ -184,7 +184,7 @@ def timeline_rows(timeline: Iterable[TimelineEntry], status: RuleStatus | None) 
 def _timeline_row(entry: TimelineEntry, status: RuleStatus | None) -> TimelineRow:
     words = visible_lines(entry.words)
     if entry.kind is EntryKind.DECISION:
-        title = "people are to be told" if entry.tell else "nobody is to be told"
+        title = "to be told, unless something holds it back:" if entry.tell else "nobody is to be told"
         return TimelineRow(entry.time, "decision", "", title, words, "")
     title = _TITLES.get(entry.what, visible(entry.what))
     if entry.kind is EntryKind.ACTION:

@@ -167,9 +167,9 @@ async def test_the_timeline_tells_transitions_decisions_and_actions_with_times_a
 
     assert lines == [
         "2026-11-24 12:15:45 warning fires at 8.25 %",
-        "2026-11-24 12:15:45 people are to be told a new incident",
+        "2026-11-24 12:15:45 to be told, unless something holds it back: a new incident",
         "2026-11-24 12:16:45 critical is worse at 22.8 %",
-        "2026-11-24 12:16:45 people are to be told it is worse than people were told",
+        "2026-11-24 12:16:45 to be told, unless something holds it back: it is worse than people were told",
     ]
     assert acted[0] == "2026-11-24 12:16:30 critical fires at down"
     assert acted[3] == "2026-11-24 12:19:00 acknowledged by ada looking into it"

@@ -251,7 +251,13 @@ STEPS_IN: Json = {"rotation": "ops", "person": "ben", "duration": "1h"}
         ("/maintenance", WINDOW | {"cron": "0 3 * *"}, 400, "cron", "five fields"),
         ("/maintenance", WINDOW | {"cron": "0 3 * * SUN", "start": "1h"}, 400, "start", "by cron and start"),
         ("/maintenance", WINDOW | {"monthly": {"day": 32, "at": "03:00"}}, 400, "monthly", "from 1 to 31"),
-        ("/maintenance", WINDOW | {"weekly": {"days": ["sun"], "at": "3"}}, 400, "weekly.at", "By the clock of the time zone"),
+        (
+            "/maintenance",
+            WINDOW | {"weekly": {"days": ["sun"], "at": "3"}},
+            400,
+            "weekly.at",
+            "By the clock of the time zone",
+        ),
         ("/maintenance", WINDOW | {"weekly": {"days": [], "at": "03:00"}}, 400, "weekly.days", "at least 1"),
         (
             "/maintenance",
