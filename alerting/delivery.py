@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alerting.outbox import Answer, Claimed, DeliveryState, Notice, NoticeKind, Outbox, Outcome, Sender
-from alerting.receivers import EmailTarget, Receiver, ReceiverKind
+from alerting.receivers import EmailTarget, Receiver, ReceiverKind, second_of
 from alerting.retries import Verdict, verdict
 from telemetry.clock import Clock
 from telemetry.errors import OpsWatchError
@@ -105,8 +105,7 @@ class Deliverer:
         """
         if claimed.kind is not NoticeKind.ALERT or claimed.is_second_route or claimed.only:
             return ""
-        others = [name for name in self._receivers if name != receiver.name]
-        return receiver.fallback if receiver.fallback in others else next(iter(others), "")
+        return second_of(self._receivers, receiver)
 
     def _note(self, receiver: Receiver, claimed: Claimed, answers: Sequence[Answer], found: Verdict) -> None:
         self.counts[found.state] += 1

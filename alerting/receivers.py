@@ -5,6 +5,7 @@ How receivers are written is docs/notifications.md; durations here are in ns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
 from enum import StrEnum
@@ -136,6 +137,12 @@ class Receiver:
     def target_timeout(self) -> float:
         """Seconds that a try takes at most, more or less: each step of handing over mail has the limit of its own."""
         return self.target.server.timeout * 6 if isinstance(self.target, EmailTarget) else self.target.timeout
+
+
+def second_of(receivers: Mapping[str, Receiver], receiver: Receiver) -> str:
+    """Who gets the dead letters of a receiver: its fallback, else the first other one; empty where there is none."""
+    others = [name for name in receivers if name != receiver.name]
+    return receiver.fallback if receiver.fallback in others else next(iter(others), "")
 
 
 def whom(target: Target) -> str:

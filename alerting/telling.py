@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from alerting.outbox import Occasion
 from alerting.outlook import Known, Ladder, Outlook, Policy, Reason, Subject, Telling, Why
-from alerting.receivers import MINUTE, Receiver
+from alerting.receivers import MINUTE, Receiver, second_of
 from alerting.routes import Escalation, Route, routes_of
 from telemetry.times import NANOSECONDS_PER_SECOND
 
@@ -202,8 +202,9 @@ class _Open:
             self.outlook.ladders[route.name] = ladder
         # Whoever was reached by the ladder hears what is new, and once it is at its end, again and again.
         ended = ladder is None or ladder.done >= len(escalation.steps)
+        behind = self._behind(escalation)
         for known in self.known.values():
-            receiver = self.policy.receivers.get(known.receiver)
+            receiver = behind.get(known.receiver)
             if known.route != route.name or receiver is None or receiver.name in self.outlook.known:
                 continue
             found = self._later_news(route, known)
@@ -211,6 +212,13 @@ class _Open:
                 continue
             if not self._is_quiet(receiver):
                 self._add(route, receiver, *found)
+
+    def _behind(self, escalation: Escalation) -> dict[str, Receiver]:
+        """Who stands behind the steps now, and who gets their dead letters: who has handed over is left in peace."""
+        receivers = self.policy.receivers
+        found = [one for step in escalation.steps if (one := self.policy.receiver(step.receiver)) is not None]
+        names = {one.name for one in found} | {second_of(receivers, one) for one in found}
+        return {name: receivers[name] for name in names if name in receivers}
 
     def _climbed(self, route: Route, escalation: Escalation, ladder: Ladder) -> Ladder:
         """Whom a step could not tell at its time (quiet hours, nobody on duty) it tells later; the others do not wait.

@@ -318,6 +318,28 @@ async def test_a_step_for_nobody_waits_for_somebody_and_the_next_does_not(tmp_pa
         assert plain(it.log[1:]) == ["anna: load a released", "ben: load a opened"]
 
 
+async def test_who_has_handed_over_is_not_reminded(tmp_path: Path) -> None:
+    """The ladder is at its end and goes on by repeat, for whoever is on duty; both hear that it is over."""
+    route = replace(ESCALATING[0], repeat=((Severity.CRITICAL, 60 * MINUTE),))
+    async with office(
+        tmp_path,
+        receiver("first"),
+        receiver("anna"),
+        receiver("ben"),
+        routes=(route,),
+        escalations={"default": Escalation("default", (Step(0, "on-duty"),))},
+        duty={"on-duty": "anna"},
+    ) as it:
+        await it.fire("a")
+        await it.go(600)
+        it.duty = {"on-duty": "ben"}
+        await it.touch()
+        assert plain(await it.go(2 * 3_600, 30)) == ["ben: load a opened", "ben: load a reminder"]
+        await it.resolve("a")
+        over = plain(await it.go(600))
+        assert sorted(over) == ["anna: load a resolved, over", "ben: load a resolved, over"]
+
+
 async def test_who_is_on_duty_is_told_and_hears_the_end(tmp_path: Path) -> None:
     """Also when another is on duty by then."""
     async with office(
