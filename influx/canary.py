@@ -41,25 +41,40 @@ class Canary:
         self._encoder = Encoder(BUILT_IN)
 
     async def check(self) -> WriteOutcome:
-        """OK when a point came back; RETRY when that cannot be known now; PAUSE, with the way out, when it did not."""
+        """OK when a point came back; RETRY when that cannot be known now; PAUSE, with the way out, when it did not.
+
+        It goes into the bucket of OpsWatch itself. Where that one is missing or closed to us, that is its own trouble
+        and says nothing of the server: then it goes into another of ours, so that one bucket holds up no other.
+        """
+        first: WriteOutcome | None = None
+        for kind in (MeasurementClass.SELF, MeasurementClass.METRICS, MeasurementClass.EVENTS):
+            outcome, is_closed = await self._check(self._connection.settings.bucket(kind))
+            if not is_closed:
+                return outcome
+            first = first or outcome
+        assert first is not None
+        return first
+
+    async def _check(self, bucket: str) -> tuple[WriteOutcome, bool]:
+        """Also whether it is this bucket that is closed to us."""
         now = self._clock.now()
         time, number = from_datetime(now), int(now.timestamp() * 1_000)
-        bucket = self._connection.settings.bucket(MeasurementClass.SELF)
         try:
             match await self._written(bucket, time, number):
                 case Taken():
-                    return await self._read_back(bucket, time, number)
+                    outcome = await self._read_back(bucket, time, number)
+                    return outcome, outcome.message == advice.no_read_right(bucket, self._connection.settings.org)
                 case Later(reason, wait):
-                    return WriteOutcome(WriteStatus.RETRY, reason, wait)
+                    return WriteOutcome(WriteStatus.RETRY, reason, wait), False
                 case Closed(reason):
-                    return WriteOutcome(WriteStatus.PAUSE, reason)
+                    return WriteOutcome(WriteStatus.PAUSE, reason), True
                 case BadField(reason=reason) | TooOld(reason=reason) | Indivisible(reason=reason):
                     said = reason
                 case BadLines(reasons):
                     said = "; ".join(reasons.values())
         except StoreUnavailable as error:
-            return WriteOutcome(WriteStatus.RETRY, error.message)
-        return WriteOutcome(WriteStatus.PAUSE, f"InfluxDB refuses a point that is a test of it: {said}")
+            return WriteOutcome(WriteStatus.RETRY, error.message), False
+        return WriteOutcome(WriteStatus.PAUSE, f"InfluxDB refuses a point that is a test of it: {said}"), False
 
     async def is_taken(self, bucket: str, time: int) -> bool:
         """Whether a single point of this time can be written there at the moment."""

@@ -235,6 +235,20 @@ async def test_a13_a_missing_organisation_or_bucket_pauses(influx: InfluxServer)
     assert words == "InfluxDB has no bucket missing_self in the organisation ops (make it: `opswatch provision apply`)"
 
 
+async def test_a_bucket_of_its_own_that_is_missing_holds_up_no_other(influx: InfluxServer) -> None:
+    """The first point of all goes where it belongs, though the canary's own bucket is not there."""
+    settings = influx.fresh()
+    (own,) = influx.call("GET", f"/api/v2/buckets?name={settings.bucket(MeasurementClass.SELF)}")["buckets"]  # type: ignore[attr-defined]
+    influx.call("DELETE", f"/api/v2/buckets/{own['id']}")
+    own_point = Point.of("opswatch_loop", {"host": "a"}, {"latency_ms": 1.0}, NOW)
+    async with opened(settings) as writer:
+        assert await writer.write([load(0, load1=1.0)]) == WRITTEN
+        outcome = await writer.write([own_point])
+    assert outcome.status is WriteStatus.PAUSE
+    assert f"InfluxDB has no bucket {settings.bucket(MeasurementClass.SELF)}" in outcome.message
+    assert values(influx, settings) == [("load1", 1.0)]
+
+
 async def test_a12_a_token_that_is_replaced_while_we_run(influx: InfluxServer, tmp_path: Path) -> None:
     """The old one is deleted on the server; the file's new one is taken up without a restart."""
     settings = influx.fresh()
