@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from influx.admin_answers import JSON, Id, M, lacks_a_right, read_answer, refused
 from influx.blueprint import Stack
 from influx.connection import InfluxConnection
-from influx.stack_changes import Cell, Part, SeenStack
+from influx.stack_changes import Cell, Part, SeenStack, parts_of, renamed
 from telemetry.errors import OpsWatchError
 
 _DESCRIPTION = "Made by `opswatch provision`, which puts back whatever is changed here: copy a dashboard to change it."
@@ -93,12 +93,15 @@ class StackAdministration:
         listed = read_answer(_Stacks, answer, f"show the stack {name}").stacks
         return tuple([await self._seen(one) for one in listed if one.name == name])
 
-    async def apply(self, org: str, stack: Stack, identifier: str | None) -> OpsWatchError | None:
-        """Make everything in the stack what it should be; None makes the stack before.
+    async def apply(self, org: str, stack: Stack, before: SeenStack | None) -> OpsWatchError | None:
+        """Make everything in the stack what it should be, of which `before` is there; None makes the stack.
 
         What is returned is why it failed in the middle: two that apply at once see each other's halves, for which
         InfluxDB has no lock and answers 500.
         """
+        for part, name in renamed(parts_of(stack.objects), {} if before is None else before.parts):
+            await self._rename(part, name)
+        identifier = None if before is None else before.id
         if identifier is None:
             body: dict[str, Any] = {"orgID": org, "name": stack.name, "description": _DESCRIPTION}
             answer = await self._connection.ask("POST", "/api/v2/stacks", None, json.dumps(body).encode(), JSON)
@@ -113,6 +116,12 @@ class StackAdministration:
         if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR or lacks_a_right(answer):
             raise error
         return error
+
+    async def _rename(self, part: Part, name: str) -> None:
+        place, what = f"/api/v2/{part.kind.lower()}s/{part.id}", f"rename the {part.kind.lower()} {part.name}"
+        answer = await self._connection.ask("PATCH", place, None, json.dumps({"name": name}).encode(), JSON)
+        if answer.status != HTTPStatus.OK:
+            raise refused(answer, what)
 
     async def remove(self, org: str, stack: SeenStack) -> None:
         """Remove the stack with all that is in it; that it is gone already is as good."""
@@ -132,12 +141,16 @@ class StackAdministration:
         kind, identifier = resource.kind, resource.resourceID
         if kind == "Dashboard":
             dashboard = await self._get(_Dashboard, f"dashboards/{identifier}", {"include": "properties"})
-            return None if dashboard is None else Part(kind, dashboard.name, frozenset(map(_cell, dashboard.cells)))
+            return (
+                None
+                if dashboard is None
+                else Part(kind, dashboard.name, frozenset(map(_cell, dashboard.cells)), id=identifier)
+            )
         if kind == "Variable":
             variable = await self._get(_Variable, f"variables/{identifier}")
-            return None if variable is None else Part(kind, variable.name, query=_asked(variable))
+            return None if variable is None else Part(kind, variable.name, query=_asked(variable), id=identifier)
         label = await self._get(_OneLabel, f"labels/{identifier}")
-        return None if label is None else Part(kind, label.label.name)
+        return None if label is None else Part(kind, label.label.name, id=identifier)
 
     async def _get(self, model: type[M], path: str, parameters: Mapping[str, str] | None = None) -> M | None:
         answer = await self._connection.listing(f"/api/v2/{path}", parameters or {})

@@ -27,12 +27,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A dashboard with its cells, a variable with its query, or a label. `kind` is InfluxDB's word."""
+    """A dashboard with its cells, a variable with its query, or a label. `kind` is InfluxDB's word.
+
+    `id`: of one that is there.
+    """
 
     kind: str
     name: str
     cells: frozenset[Cell] = frozenset()
     query: str = ""
+    id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,14 @@ def parts_of(objects: Sequence[Mapping[str, Any]]) -> dict[str, Part]:
         query = spec["query"].strip() if one["kind"] == "Variable" else ""
         found[one["metadata"]["name"]] = Part(one["kind"], spec["name"], cells, query)
     return found
+
+
+def renamed(wanted: Mapping[str, Part], there: Mapping[str, Part]) -> Iterator[tuple[Part, str]]:
+    """Variables and labels that somebody has renamed, and their names: InfluxDB's templates leave those as they are."""
+    for name, part in wanted.items():
+        seen = there.get(name)
+        if seen is not None and seen.name != part.name and seen.kind in {"Variable", "Label"}:
+            yield seen, part.name
 
 
 def differences(wanted: Mapping[str, Part], there: Mapping[str, Part]) -> Iterator[str]:

@@ -67,7 +67,9 @@ class AlterTask:
         lines = zip_longest(self.before.flux.splitlines(), self.after.flux.splitlines(), fillvalue="")
         for number, (there, wanted) in enumerate(lines, 1):
             if there != wanted:
-                yield f"was edited, first in line {number}: {_short(there)} instead of {_short(wanted)}"
+                is_spacing = there.split() == wanted.split()
+                place = f"first in the spaces of line {number}" if is_spacing else f"first in line {number}"
+                yield f"was edited, {place}: {_short(there)}" + ("" if is_spacing else f" instead of {_short(wanted)}")
                 return
         if self.before.flux != self.after.flux:
             yield "was edited, in its line ends"

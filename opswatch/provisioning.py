@@ -265,7 +265,7 @@ async def _make_stack(stacks: StackAdministration, org: str, change: StackChange
             if before is None and unseen.has_stack:
                 raise ServerError(f"the dashboards were made, and cannot be seen: {lacks('read', 'dashboards')}")
             unseen.has_stack = unseen.has_stack or before is None
-            failure = await stacks.apply(org, stack, None if before is None else before.id)
+            failure = await stacks.apply(org, stack, before)
             if failure is not None:
                 unseen.halves += 1
                 if unseen.halves > _MOST_HALVES:

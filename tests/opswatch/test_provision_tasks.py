@@ -170,3 +170,17 @@ async def test_two_applies_at_once_leave_one_of_everything(site: Site, tmp_path:
     )
     stacks = [one for one in everything(site.server)["stacks"] if one["name"] == f"OpsWatch {site.prefix}"]
     assert len(stacks) == 1
+
+
+async def test_a_variable_and_a_label_that_somebody_renamed_get_their_names_back(site: Site) -> None:
+    """InfluxDB's templates leave such names as they are; an apply that could not mend it went round and round."""
+    await site.provision("apply")
+    for kind in ("variables", "labels"):
+        named = {one["name"]: one["id"] for one in site.server.call("GET", f"/api/v2/{kind}?limit=100")[kind]}  # type: ignore[index]
+        ours = next(name for name in sorted(named) if site.prefix in name)
+        site.server.call("PATCH", f"/api/v2/{kind}/{named[ours]}", {"name": f"mine {site.prefix}"})
+        verified = await site.provision("verify")
+        applied = await site.provision("apply")
+
+        assert f"the {kind[:-1]} {ours} is called mine {site.prefix}; put them back" in verified.output
+        assert (applied.code, applied.output) == (0, "everything is as it should be\n")
