@@ -82,9 +82,10 @@ async def test_a_restart_in_the_middle_of_a_ladder_changes_nothing(tmp_path: Pat
         it.restart()
         await it.touch()
         it.seconds += 20 * 60  # away over two steps
-        assert await it.go(600) == ["2050 boss: load a escalated", "2050 phone: load a escalated"]
+        assert sorted(await it.go(600)) == ["2050 boss: load a escalated", "2050 phone: load a escalated"]
         await it.resolve("a")
-        await it.go(600)
+        over = plain(await it.go(600))
+        assert sorted(over) == [f"{name}: load a resolved, over" for name in ("boss", "mail", "phone")]
 
 
 async def test_a_ladder_at_its_end_goes_on_by_repeat(tmp_path: Path) -> None:
@@ -139,7 +140,8 @@ async def test_a_receiver_that_was_away_gets_one_message_of_all(tmp_path: Path) 
         assert plain(log) == ["mail: load b opened", "mail: load a resolved, over"]
         assert len(it.mailbox.sent) == 1
         states = rows(tmp_path / "state.sqlite", "SELECT state, count(*) FROM delivery GROUP BY state ORDER BY state")
-        assert states[-1] == ("delivered", 1) or ("delivered", 1) in states
+        assert ("delivered", 1) in states
+        assert {state for state, _ in states} == {"combined", "delivered"}
 
 
 async def test_a_dead_letter_goes_a_second_way(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,15 @@ class Clerk(Desk):
         return [line.split(" ", 1)[1] for line in self.log[mark:]]
 
 
+def ended(line: str) -> int:
+    """How many ends the subject of a mail tells."""
+    if "[RESOLVED]" in line:
+        return 1
+    found = re.search(r"\[([0-9,]+) resolved\]", line)
+    assert found is not None, line
+    return int(found[1].replace(",", ""))
+
+
 @asynccontextmanager
 async def mailing(folder: Path, budget: int = 1_000, **facts: object) -> AsyncIterator[tuple[Office, Clerk]]:
     """The receivers mail and boss, each with one address."""
@@ -73,8 +83,9 @@ async def mailing(folder: Path, budget: int = 1_000, **facts: object) -> AsyncIt
 
 
 async def test_firing_escalation_acknowledgement_and_the_end(tmp_path: Path) -> None:
-    """One thread of the group in each mailbox, each mail with an identifier of its own."""
-    async with mailing(tmp_path, routes=CLIMBING, escalations={"ladder": LADDER}) as (it, clerk):
+    """The step behind the acknowledgement never comes; each mail has an identifier of its own."""
+    three = Escalation("ladder", (*LADDER.steps, Step(30 * MINUTE, "mail")))
+    async with mailing(tmp_path, routes=CLIMBING, escalations={"ladder": three}) as (it, clerk):
         await it.fire("a")
         await it.go(16 * 60)
         await it.act(1, Action.ACKNOWLEDGE)
@@ -83,9 +94,36 @@ async def test_firing_escalation_acknowledgement_and_the_end(tmp_path: Path) -> 
         await it.go(600)
     assert clerk.log[:2] == ["10 mail: [CRITICAL] load is high on a", "910 boss: [CRITICAL] load is high on a"]
     assert sorted(clerk.log[2:]) == [f"4570 {name}: [RESOLVED] load is high on a" for name in ("boss", "mail")]
-    threads = {(mail["To"], mail["References"]) for mail in clerk.mails}
-    assert len(threads) == 2
     assert len({mail["Message-ID"] for mail in clerk.mails}) == 4
+
+
+async def test_nobody_answers(tmp_path: Path) -> None:
+    """The same without an acknowledgement: the last step comes."""
+    three = Escalation("ladder", (*LADDER.steps, Step(30 * MINUTE, "mail")))
+    async with mailing(tmp_path, routes=CLIMBING, escalations={"ladder": three}) as (it, clerk):
+        await it.fire("a")
+        await it.go(40 * 60, 10)
+        await it.resolve("a")
+        await it.go(600)
+    assert clerk.since(1)[:2] == ["boss: [CRITICAL] load is high on a", "mail: [CRITICAL] load is high on a"]
+
+
+async def test_mails_of_a_group_are_one_thread(tmp_path: Path) -> None:
+    """Of a rule to a receiver, from the first to the last; another rule is another thread."""
+    async with mailing(tmp_path) as (it, clerk):
+        await it.fire("a")
+        await it.fire("a", rule="disk")
+        await it.go(60)
+        await it.resolve("a")
+        await it.resolve("a", rule="disk")
+        await it.go(600)
+    threads: dict[str, set[str]] = {}
+    for mail in clerk.mails:
+        threads.setdefault(mail["Subject"].split()[1], set()).add(str(mail["References"]))
+        assert mail["In-Reply-To"] == mail["References"]
+    assert {rule: len(found) for rule, found in threads.items()} == {"load": 1, "disk": 1}
+    assert threads["load"] != threads["disk"]
+    assert all(thread.startswith("<") for found in threads.values() for thread in found)
 
 
 async def test_a_restart_in_the_middle_of_a_ladder(tmp_path: Path) -> None:
@@ -206,8 +244,7 @@ async def test_a_storm_of_ten_thousand(tmp_path: Path) -> None:
         ]
         await it.resolve(*warning, *critical)
         await it.go(600, 10)
-        assert clerk.since(10)[-1].startswith("mail: [")
-        assert all("RESOLVED" in line or "resolved]" in line for line in clerk.since(10))
+        assert sum(ended(line) for line in clerk.since(10)) == 10_000
         assert len(clerk.log) <= 10 + 11 * 10
 
 
