@@ -285,7 +285,9 @@ def leftover_words(leftover: Leftover) -> str:
 def _token_changes(token: Token, seen: SeenToken, missing: Collection[str]) -> Iterator[MakeToken]:
     """`missing` are the buckets that do not exist yet, on which nobody can have a right that is for a bucket's id."""
     lacking = token.rights - seen.rights
-    if seen.is_wide:  # it is for all buckets, and those that will be made are among them
+    # It is for all buckets, and those that will be made are among them; one that we made is for its buckets alone,
+    # also where it sees some of another prefix.
+    if seen.is_wide and not seen.is_ours:
         lacking = frozenset(right for right in lacking if right.bucket not in missing)
     match seen.held:
         case Held.NOTHING:

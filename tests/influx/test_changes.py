@@ -310,3 +310,12 @@ def test_rights_on_the_same_buckets_are_told_together() -> None:
     rights = [Right(Action.READ, "a"), Right(Action.WRITE, "a"), Right(Action.READ, "b")]
 
     assert rights_words(rights) == "read and write a; read b"
+
+
+def test_a_token_of_another_prefix_is_made_anew_and_the_plan_says_so() -> None:
+    """It sees the buckets that were ours before, and is for those alone; one for all buckets is right as it is."""
+    own, _ = WANTED.tokens
+    for is_ours in (True, False):
+        there = There(True, {}, {own.name: SeenToken(Held.KNOWN, is_ours=is_ours, is_wide=True)})
+        made = [one.token.name for one in plan(WANTED, there) if isinstance(one, MakeToken)]
+        assert (own.name in made) is is_ours
