@@ -76,6 +76,16 @@ class InfluxKeys:
             return {}
         return made if isinstance(made, dict) else {}
 
+    def exposed(self) -> tuple[Path, ...]:
+        """The files with secrets that were made here and that others on this machine can read."""
+        made = [self.file_of(name) for name in self._made() if name in {OWN_TOKEN, GRAFANA_TOKEN}]
+        found = []
+        for file in (*made, self.owner_password, self.owner_token):
+            with suppress(OSError):
+                if file.stat().st_mode & 0o077:
+                    found.append(file)
+        return tuple(found)
+
     # The owner of a server that was set up here
 
     @property

@@ -18,12 +18,19 @@ _MARKS = {"alter": "~", "delete": "-", "remove": "-"}
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How a server stands. `files` are those of the tokens, by our name for them."""
+    """How a server stands. `files` are those of the tokens, by our name for them; `exposed` can be read by others."""
 
     url: str
     wanted: Blueprint
     there: There
     files: Mapping[str, str]
+    exposed: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is told, and waits for nobody."""
+        open_files = (f"{file} can be read by other users: chmod 600 {file}" for file in self.exposed)
+        return (*changes.notes(self.wanted, self.there), *open_files)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -66,7 +73,7 @@ def as_dict(account: Account) -> dict[str, Any]:
             {"kind": one.kind, "subject": one.subject, "message": one.words, "needs": one.needs} for one in waiting
         ],
         "right": _right(account),
-        "notes": list(changes.notes(account.wanted, account.there)),
+        "notes": list(account.notes),
         "token_files": dict(account.files),
     }
 
@@ -98,7 +105,7 @@ def _line(change: Change) -> str:
 
 
 def _notes(account: Account) -> Iterator[str]:
-    for note in changes.notes(account.wanted, account.there):
+    for note in account.notes:
         yield inert(f"note: {note}")
 
 

@@ -119,7 +119,7 @@ def _account(wish: Wish, there: There) -> Account:
     from opswatch.provision_text import Account
 
     files = {token.name: str(wish.keys.file_of(token.name)) for token in wish.wanted.tokens}
-    return Account(wish.influx.url, wish.wanted, there, files)
+    return Account(wish.influx.url, wish.wanted, there, files, tuple(map(str, wish.keys.exposed())))
 
 
 def _show(wish: Wish, lines: Callable[[Account], Iterator[str]], *, as_json: bool) -> None:

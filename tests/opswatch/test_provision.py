@@ -152,6 +152,19 @@ async def test_a_shorter_retention_is_lengthened_and_a_longer_one_waits_for_a_wo
     assert (done.code, site.kept()) == (0, LEVELS)
 
 
+async def test_a_token_file_that_others_can_read_is_told(site: Site) -> None:
+    """It was made so that nobody can; the way out stands beside it."""
+    await site.provision("apply")
+    file = site.keys / "influx_grafana_token"
+    file.chmod(0o644)
+    done = await site.provision("verify")
+    file.chmod(0o600)
+    after = await site.provision("verify")
+
+    assert "influx_grafana_token can be read by other users: chmod 600 " in done.output
+    assert after.output == "everything is as it should be\n"
+
+
 async def test_verify_names_every_drift(site: Site) -> None:
     """A bucket that is gone, one that keeps less, one with other shards, a token that was deleted."""
     await site.provision("apply")
