@@ -87,8 +87,11 @@ class Canary:
 
     async def pulse_once(self) -> None:
         """One round: let a point go, look for those that went before, and say outside that all is well if it is."""
-        await self._look()
-        await self._send()
+        for stage in (self._look, self._send):
+            try:
+                await stage()
+            except Exception:  # a fault of ours breaks a stage, and not the pulse that tells of it
+                logger.exception("a stage of the canary failed")
         self._pulsed = self._now()
         self._judgement = judged(self._judgement, self._known_passes(), self._pulsed, self.interval.total_seconds())
         if self._judgement.breakage is None and self._is_whole():

@@ -174,10 +174,9 @@ class Telling:
         return await self._parts.state.explanations.delivery(identifier)
 
     async def tell_own(self, words: str, but: Sequence[str] = ()) -> None:
-        """Tell every receiver, but for these, something of OpsWatch itself. Raises StoreUnavailable."""
-        for name in self._receivers:
-            if name not in but:
-                await self._parts.state.outbox.add(name, NoticeKind.OWN, words, self._now(), _OWN_FOR)
+        """Tell every receiver, but for these, something of OpsWatch itself; all of them or none. StoreUnavailable."""
+        names = [name for name in self._receivers if name not in but]
+        await self._parts.state.outbox.add_to_all(names, NoticeKind.OWN, words, self._now(), _OWN_FOR)
 
     def _now(self) -> int:
         return from_datetime(self._parts.clock.now())

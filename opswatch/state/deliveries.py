@@ -102,9 +102,15 @@ class StoredOutbox:
 
     async def add(self, receiver: str, kind: NoticeKind, note: str, now: int, retry_for: int) -> str:
         """A message of its own, not about incidents; its identifier. Raises StoreUnavailable."""
+        (found,) = await self.add_to_all([receiver], kind, note, now, retry_for)
+        return found
+
+    async def add_to_all(
+        self, receivers: Sequence[str], kind: NoticeKind, note: str, now: int, retry_for: int
+    ) -> Sequence[str]:
+        """The same to several, to all of them or to none; the identifiers. Raises StoreUnavailable."""
         facts: dict[str, Any] = {
             "kind": kind.value,
-            "receiver": receiver,
             "route": "",
             "grouping": [],
             "created": now,
@@ -116,10 +122,10 @@ class StoredOutbox:
             "note": note,
         }
 
-        def work(connection: Connection) -> str:
-            number = insert_delivery(connection, facts)
-            found: str = connection.execute(select(delivery.c.identifier).where(delivery.c.id == number)).scalar_one()
-            return found
+        def work(connection: Connection) -> list[str]:
+            numbers = [insert_delivery(connection, facts | {"receiver": one}) for one in receivers]
+            wanted = select(delivery.c.identifier).where(delivery.c.id.in_(numbers)).order_by(delivery.c.id)
+            return list(connection.execute(wanted).scalars())
 
         return await self._database.run(work)
 

@@ -17,6 +17,7 @@ from collector.quarantine import Quarantine
 from collector.spool import Spool, SpoolLimits
 from embedded.store import EmbeddedOptions, EmbeddedStore
 from opswatch.canary import Canary, CanaryParts
+from opswatch.heartbeat import Heartbeat
 from opswatch.telling_settings import HeartbeatSettings
 from telemetry.errors import StoreUnavailable
 from telemetry.measurements import BUILT_IN
@@ -51,6 +52,8 @@ class Loop:
 
     async def write(self, points: Sequence[Point]) -> WriteOutcome:
         await self.hang("spool")
+        if "a fault of ours" in self.broken:
+            raise RuntimeError("nobody thought of that")
         if "spool" in self.broken:
             return WriteOutcome(WriteStatus.RETRY, "the disk is full")
         return await self.spool.write(points)
@@ -242,3 +245,29 @@ async def test_nothing_flickers_between_two_pulses(tmp_path: Path) -> None:
             await loop.go(canary, 1)
         loop.clock.advance(INTERVAL * 3)  # and when no pulse comes any more, that is seen
         assert canary.breakage() is not None
+
+
+async def test_a_fault_of_ours_breaks_a_stage_and_not_the_pulse(tmp_path: Path) -> None:
+    """What nobody thought of is told like anything else."""
+    async with looping(tmp_path) as (loop, canary):
+        await loop.go(canary, 4)
+        loop.broken.add("a fault of ours")
+        await loop.go(canary, 4)
+        assert [words.split(":")[0] for words in loop.told] == ["the loop is broken at the stage spool"]
+
+
+async def test_a_redirect_is_no_sign_of_life_and_the_address_stays_out_of_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever answers so has not heard it; the URL is a secret, also where nobody can be reached."""
+    async with looping(tmp_path) as (loop, canary):
+        await loop.go(canary, 3)
+        loop.status = 302
+        before = canary.passes[Stage.HEARTBEAT]
+        await loop.go(canary, 2)
+        assert canary.passes[Stage.HEARTBEAT] == before
+    nobody = Heartbeat(HeartbeatSettings(SecretStr("http://127.0.0.1:1/hunter2"), INTERVAL))
+    assert not await nobody.beat(5)
+    assert "hunter2" not in caplog.text
+    assert "/ping" not in caplog.text
+    assert caplog.text.count("the dead man's switch") == 3
