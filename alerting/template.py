@@ -144,7 +144,7 @@ def with_unit(value: float | None, unit: str) -> str:
         case "ms" if abs(value) >= 10_000:
             text = in_words(value / 1_000)
         case _:
-            text = _plain(value) if unit in {"1", ""} else f"{_plain(value)} {unit}"
+            text = _plain(value) if unit in {"1", "", "state"} else f"{_plain(value)} {unit}"
     return text
 
 

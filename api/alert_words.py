@@ -163,9 +163,8 @@ def value_words(status: RuleStatus | None, value: float | None) -> str:
     """A value that a rule read, with its unit; states of probes by name."""
     if value is None or (status is not None and status.rule.name == SOURCE_BLIND):
         return ""
-    if status is not None and is_state(status.rule) and value in State.__members__.values():
-        return State(int(value)).word
-    return with_unit(value, "1" if status is None else status.unit)
+    unit = "1" if status is None else "state" if is_state(status.rule) else status.unit
+    return with_unit(value, unit)
 
 
 def limit_of(status: RuleStatus | None, severity: Severity | None) -> str:

@@ -141,11 +141,9 @@ class StackAdministration:
         kind, identifier = resource.kind, resource.resourceID
         if kind == "Dashboard":
             dashboard = await self._get(_Dashboard, f"dashboards/{identifier}", {"include": "properties"})
-            return (
-                None
-                if dashboard is None
-                else Part(kind, dashboard.name, frozenset(map(_cell, dashboard.cells)), id=identifier)
-            )
+            if dashboard is None:
+                return None
+            return Part(kind, dashboard.name, frozenset(map(_cell, dashboard.cells)), id=identifier)
         if kind == "Variable":
             variable = await self._get(_Variable, f"variables/{identifier}")
             return None if variable is None else Part(kind, variable.name, query=_asked(variable), id=identifier)

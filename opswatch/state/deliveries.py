@@ -76,7 +76,8 @@ class StoredOutbox:
                 values["note"] = _ONE_BY_ONE
             mine = delivery.c.id == claimed.number
             connection.execute(update(delivery).where(mine).values(**values))
-            add_rests(connection, connection.execute(select(delivery).where(mine)).one(), verdict, now)
+            if verdict.rest:
+                add_rests(connection, connection.execute(select(delivery).where(mine)).one(), verdict, now)
             if verdict.second:
                 _send_instead(connection, claimed, verdict.second, now)
 

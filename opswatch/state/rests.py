@@ -23,8 +23,7 @@ _Row = Row[Any]
 
 def add_rests(connection: Connection, whole: _Row, verdict: Verdict, now: int) -> None:
     """A message for each address that could not take it though others did, within somebody's transaction."""
-    if verdict.rest:
-        _add(connection, whole, verdict.rest, (verdict.due or now, now), "the others have it")
+    _add(connection, whole, verdict.rest, (verdict.due or now, now), "the others have it")
 
 
 def _add(connection: Connection, whole: _Row, addresses: Sequence[str], times: tuple[int, int], note: str) -> None:

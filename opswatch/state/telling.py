@@ -88,7 +88,7 @@ def _look(connection: Connection, rows: Sequence[_Row], policy: Policy, now: int
     outlooks = {
         row.id: look(_subject(row, policy), told.get(row.id, {}), ladders.get(row.id, {}), policy, now) for row in rows
     }
-    _take_back(connection, outlooks, told)
+    _take_back(connection, outlooks, told, now)
     _keep(connection, outlooks, now)
     states = [
         {
@@ -166,7 +166,7 @@ def _ladders(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[s
 
 
 def _take_back(
-    connection: Connection, outlooks: Mapping[int, Outlook], told: Mapping[int, Mapping[str, Known]]
+    connection: Connection, outlooks: Mapping[int, Outlook], told: Mapping[int, Mapping[str, Known]], now: int
 ) -> None:
     """What has not left the house, and must not any more; a ladder of which nobody has heard begins anew."""
     answered = [number for number, outlook in outlooks.items() if outlook.is_answered]
@@ -177,20 +177,20 @@ def _take_back(
         if not outlook.withdrawn:
             continue
         mine = (item.c.incident == number) & item.c.receiver.in_(outlook.withdrawn)
-        _empty(connection, mine)
+        _empty(connection, mine, now)
         gone = (known.c.incident == number) & known.c.receiver.in_(outlook.withdrawn)
         connection.execute(delete(known).where(gone))
         if set(outlook.withdrawn) >= set(told.get(number, {})):
             connection.execute(delete(ladder).where(ladder.c.incident == number))
 
 
-def _empty(connection: Connection, mine: ColumnElement[bool]) -> None:
+def _empty(connection: Connection, mine: ColumnElement[bool], now: int) -> None:
     """Delete these items, and end the deliveries that tell of nothing any more."""
     numbers = list(connection.execute(select(item.c.delivery).where(mine, item.c.delivery.is_not(None))).scalars())
     connection.execute(delete(item).where(mine))
     if numbers:
         tells = select(item.c.id).where(item.c.delivery == delivery.c.id).exists()
-        done = {"state": DeliveryState.COMBINED.value, "finished": delivery.c.due, "note": _TAKEN_BACK}
+        done = {"state": DeliveryState.COMBINED.value, "finished": now, "note": _TAKEN_BACK}
         connection.execute(update(delivery).where(delivery.c.id.in_(numbers), ~tells).values(**done))
 
 

@@ -120,6 +120,8 @@ def test_whatever_is_written_is_refused_or_rendered(template: str) -> None:
         (7_200, "s", "2 h"),
         (21, "days", "21 days"),
         (3, "1", "3"),
+        (0, "state", "down"),
+        (1.5, "state", "1.5"),  # a mean of states is none
         (1_234_567, "1", "1,234,567"),
         (None, "percent", "no value"),
         (1e300, "1", "1e+300"),

@@ -1,5 +1,6 @@
 """What receivers get over a timeline: exactly that, no less and no more."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
@@ -16,11 +17,17 @@ from alerting.receivers import MINUTE, Budget, QuietHours, ReceiverKind
 from alerting.routes import Escalation, Route, Step
 from alerting.rules import Severity
 from alerting.windows import Cron, Window
-from tests.alerting.office import ANSWERED, EVERYTHING, office, plain, receiver, refusing
+from tests.alerting.office import ANSWERED, EVERYTHING, Office, office, plain, receiver, refusing
 from tests.untold import rows
 
 LADDER = Escalation("default", (Step(0, "mail"), Step(15 * MINUTE, "phone"), Step(30 * MINUTE, "boss")))
 ESCALATING = (Route("all", EVERYTHING, "", "default"),)
+
+
+def climbing(folder: Path) -> AbstractAsyncContextManager[Office]:
+    """An office whose only route climbs the ladder."""
+    names = ("mail", "phone", "boss")
+    return office(folder, *map(receiver, names), routes=ESCALATING, escalations={"default": LADDER})
 
 
 async def test_a_receiver_hears_that_it_began_and_that_it_is_over(tmp_path: Path) -> None:
@@ -46,14 +53,7 @@ async def test_what_begins_together_is_told_together(tmp_path: Path) -> None:
 
 async def test_the_ladder_is_climbed_until_somebody_acknowledges(tmp_path: Path) -> None:
     """Each step once, at its time; and whoever was told hears that it is over."""
-    async with office(
-        tmp_path,
-        receiver("mail"),
-        receiver("phone"),
-        receiver("boss"),
-        routes=ESCALATING,
-        escalations={"default": LADDER},
-    ) as it:
+    async with climbing(tmp_path) as it:
         await it.fire("a")
         assert await it.go(14 * 60) == ["10 mail: load a opened"]
         assert await it.go(5 * 60) == ["910 phone: load a escalated"]
@@ -69,14 +69,7 @@ async def test_the_ladder_is_climbed_until_somebody_acknowledges(tmp_path: Path)
 
 async def test_a_restart_in_the_middle_of_a_ladder_changes_nothing(tmp_path: Path) -> None:
     """It is in the file."""
-    async with office(
-        tmp_path,
-        receiver("mail"),
-        receiver("phone"),
-        receiver("boss"),
-        routes=ESCALATING,
-        escalations={"default": LADDER},
-    ) as it:
+    async with climbing(tmp_path) as it:
         await it.fire("a")
         await it.go(14 * 60)
         it.restart()
@@ -109,14 +102,7 @@ async def test_a_ladder_at_its_end_goes_on_by_repeat(tmp_path: Path) -> None:
 
 async def test_an_acknowledgement_does_not_hold_back_a_rise(tmp_path: Path) -> None:
     """Who acknowledged a warning has not seen the critical; the ladder stays where it is."""
-    async with office(
-        tmp_path,
-        receiver("mail"),
-        receiver("phone"),
-        receiver("boss"),
-        routes=ESCALATING,
-        escalations={"default": LADDER},
-    ) as it:
+    async with climbing(tmp_path) as it:
         await it.fire("a", severity=Severity.WARNING)
         await it.go(60)
         await it.act(1, Action.ACKNOWLEDGE)
@@ -229,14 +215,7 @@ async def test_children_of_what_is_down_are_not_told_and_are_when_it_is_up(tmp_p
 
 async def test_a_snooze_comes_back(tmp_path: Path) -> None:
     """With the ladder from its beginning."""
-    async with office(
-        tmp_path,
-        receiver("mail"),
-        receiver("phone"),
-        receiver("boss"),
-        routes=ESCALATING,
-        escalations={"default": LADDER},
-    ) as it:
+    async with climbing(tmp_path) as it:
         await it.fire("a")
         await it.go(60)
         await it.act(1, Action.SNOOZE, minutes=60)
@@ -247,14 +226,7 @@ async def test_a_snooze_comes_back(tmp_path: Path) -> None:
 
 async def test_a_snooze_of_what_is_acknowledged_comes_back_too(tmp_path: Path) -> None:
     """Who has it wants to be reminded; whoever acknowledges meanwhile is not."""
-    async with office(
-        tmp_path,
-        receiver("mail"),
-        receiver("phone"),
-        receiver("boss"),
-        routes=ESCALATING,
-        escalations={"default": LADDER},
-    ) as it:
+    async with climbing(tmp_path) as it:
         await it.fire("a", "b")
         await it.go(60)
         for number in (1, 2):
@@ -539,14 +511,7 @@ async def test_what_waits_for_its_next_try_urges_nobody_after_an_acknowledgement
 
 async def test_after_a_silence_the_ladder_goes_on_step_by_step(tmp_path: Path) -> None:
     """Not with all at once: nobody had the time to answer."""
-    async with office(
-        tmp_path,
-        receiver("mail"),
-        receiver("phone"),
-        receiver("boss"),
-        routes=ESCALATING,
-        escalations={"default": LADDER},
-    ) as it:
+    async with climbing(tmp_path) as it:
         await it.fire("a")
         await it.go(60)
         it.silences = [(EVERYTHING, 7_200)]
@@ -585,6 +550,20 @@ async def test_what_waits_for_its_next_try_is_taken_back_by_a_silence(tmp_path: 
         it.silences = [(EVERYTHING, 20_000)]
         await it.resolve("a")
         assert plain(await it.go(1_800, 30)) == ["mail: load a resolved, over"]
+
+
+async def test_what_is_taken_back_ends_then(tmp_path: Path) -> None:
+    """Not when its next try would have been."""
+    async with office(tmp_path, receiver("mail")) as it:
+        it.mailbox.answer = refusing("mail", code="503")
+        await it.fire("a")
+        await it.go(600)
+        it.silences = [(EVERYTHING, 7_200)]
+        await it.touch()
+        await it.round()
+        ended = rows(tmp_path / "state.sqlite", "SELECT state, finished, due FROM delivery")
+        assert [(state, finished) for state, finished, _ in ended] == [("combined", it.now)]
+        assert all(due > it.now for _, _, due in ended)  # type: ignore[operator]
 
 
 async def test_a_message_whose_fate_is_not_known_is_not_taken_back(tmp_path: Path) -> None:
