@@ -135,7 +135,7 @@ class AlterBucket:
 
 @dataclass(frozen=True, slots=True)
 class MakeToken:
-    """Make a token and put it into its file. `replaces` when that holds one that InfluxDB knows and we did not make."""
+    """Make a token and put it into its file. `replaces` when that holds one that we did not make."""
 
     token: Token
     reason: str
@@ -293,6 +293,7 @@ def _token_changes(token: Token, seen: SeenToken, missing: Collection[str]) -> I
         case Held.NOTHING:
             yield MakeToken(token, "there is none in its file")
         case Held.UNKNOWN:
-            yield MakeToken(token, "InfluxDB does not know the one in its file")
+            # One that somebody put there may be another server's, and in no other file.
+            yield MakeToken(token, "InfluxDB does not know the one in its file", not seen.is_ours)
         case Held.KNOWN if lacking:
             yield MakeToken(token, f"the one in its file may not {rights_words(lacking)}", not seen.is_ours)

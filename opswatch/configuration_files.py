@@ -25,6 +25,10 @@ class UnusableFile(Exception):
     """A file that is named and cannot be used: why."""
 
 
+class EmptyFile(UnusableFile):
+    """There is nothing in it that could be lost."""
+
+
 @dataclass(slots=True)
 class NamedFiles:
     """What the files that a configuration names were found to hold."""
@@ -127,10 +131,10 @@ def read_secret(file: Path) -> SecretStr:
         text = content.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         raise UnusableFile(f"the file {quoted(str(file))} is not UTF-8 text") from None
-    if not text or "\n" in text or "\0" in text:
-        raise UnusableFile(
-            f"{quoted(str(file))} must hold one line, the secret" if text else f"{quoted(str(file))} is empty"
-        )
+    if not text:
+        raise EmptyFile(f"{quoted(str(file))} is empty")
+    if "\n" in text or "\0" in text:
+        raise UnusableFile(f"{quoted(str(file))} must hold one line, the secret")
     return SecretStr(text)
 
 

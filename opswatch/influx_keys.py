@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from influx.blueprint import GRAFANA_TOKEN, OWN_TOKEN
-from opswatch.configuration_files import UnusableFile, read_secret
+from opswatch.configuration_files import EmptyFile, UnusableFile, read_secret
 from opswatch.data_directory import DataDirectory, write_atomically
 from telemetry.errors import OutputError
 
@@ -39,15 +39,13 @@ class InfluxKeys:
         return {OWN_TOKEN: self.own_token, GRAFANA_TOKEN: self.directory.keys / "influx_grafana_token"}[name]
 
     def token(self, name: str) -> SecretStr | None:
-        """What the file of a token holds; None where it is missing or no token. Raises OutputError."""
+        """What the file of a token holds; None where it is missing or empty. Raises OutputError."""
         return read_token(self.file_of(name))
 
     def authorization(self, name: str, token: SecretStr) -> str | None:
         """The id of the authorization of a token that was made here; None of one that somebody else put there."""
-        made = self._made().get(name)
-        if isinstance(made, dict) and made.get("sha256") == _digest(token):
-            return str(made.get("authorization"))
-        return None
+        made = self._note(name, token)
+        return None if made is None else str(made.get("authorization"))
 
     def check_room(self, name: str) -> None:
         """Whether a new token could be kept, before one is made. Raises OutputError."""
@@ -60,14 +58,27 @@ class InfluxKeys:
 
     def keep(self, name: str, token: SecretStr, authorization: str) -> None:
         """Put a new token into its file. Raises OutputError."""
-        # First the note, then the token: if we end in between, the note names a token that is in no file.
-        made = {**self._made(), name: {"authorization": authorization, "sha256": _digest(token)}}
-        _write(self._notes, json.dumps(made, indent=2))
+        # First the note, then the token: if we end in between, the note names a token that is in no file, and beside
+        # it the one that is in the file still, which otherwise would be taken for somebody's.
+        note: dict[str, object] = {"authorization": authorization, "sha256": _digest(token)}
+        before = self.token(name)
+        if before is not None and (known := self._note(name, before)) is not None:
+            note["before"] = {key: known.get(key) for key in ("authorization", "sha256")}
+        _write(self._notes, json.dumps({**self._made(), name: note}, indent=2))
         _write(self.file_of(name), token.get_secret_value())
 
     @property
     def _notes(self) -> Path:
         return self.directory.keys / "influx_tokens.json"
+
+    def _note(self, name: str, token: SecretStr) -> dict[str, object] | None:
+        """What is noted of a token that was made here."""
+        made = self._made().get(name)
+        while isinstance(made, dict):
+            if made.get("sha256") == _digest(token):
+                return made
+            made = made.get("before")
+        return None
 
     def _made(self) -> dict[str, object]:
         try:
@@ -134,7 +145,11 @@ class InfluxKeys:
     @asynccontextmanager
     async def locked(self, wait: Callable[[], None]) -> AsyncIterator[None]:
         """One apply on this data directory at a time; `wait` is called when another one must end first."""
-        descriptor = os.open(self.directory.keys / "influx.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = self.directory.keys / "influx.lock"
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise OutputError(f"{lock} cannot be written: {error.strerror or error}") from error
         try:
             while True:
                 try:
@@ -150,13 +165,16 @@ class InfluxKeys:
 
 
 def read_token(file: Path) -> SecretStr | None:
-    """What a file holds; None where it is missing or holds no token. Raises OutputError when it cannot be read."""
+    """What a file holds; None where it is missing or empty. Raises OutputError when it cannot be read, or holds what
+    is no token: somebody needs that for something else."""
     try:
         return read_secret(file)
-    except UnusableFile as error:
-        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
-            raise OutputError(str(error)) from error
+    except EmptyFile:
         return None
+    except UnusableFile as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise OutputError(f"{error} (it is left as it is: name another file for the token, or move it away)") from error
 
 
 def _pending(file: Path) -> Path:

@@ -172,7 +172,7 @@ async def _seen_token(
         if one.description == token.description and (one.id != own or held is not Held.KNOWN)
     )
     if rights is None:
-        return SeenToken(held, leftovers=leftovers)
+        return SeenToken(held, is_ours=own is not None, leftovers=leftovers)
     return SeenToken(held, rights.rights, own is not None, rights.sees_others, leftovers)
 
 
