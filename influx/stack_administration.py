@@ -16,8 +16,10 @@ from influx.admin_answers import JSON, Id, M, lacks_a_right, read_answer, refuse
 from influx.blueprint import Stack
 from influx.connection import InfluxConnection
 from influx.stack_changes import Cell, Part, SeenStack, parts_of, renamed
-from telemetry.errors import OpsWatchError
+from influx.strangers import Strangers
+from telemetry.errors import OpsWatchError, ServerError
 
+_KINDS = {"Dashboard", "Variable", "Label"}
 _DESCRIPTION = "Made by `opswatch provision`, which puts back whatever is changed here: copy a dashboard to change it."
 
 
@@ -30,6 +32,7 @@ class _Resource(BaseModel):
 class _Stack(BaseModel):
     id: Id
     name: str = ""
+    description: str = ""
     createdAt: str = ""  # noqa: N815
     resources: list[_Resource] = []
 
@@ -88,10 +91,13 @@ class StackAdministration:
         self._connection = connection
 
     async def stacks(self, org: str, name: str) -> tuple[SeenStack, ...]:
-        """Those of this name in the organisation of this id, with what is in their cells."""
+        """Those of this name that were made here, in the organisation of this id, with what is in their cells.
+
+        Raises ServerError if one holds what no stack of ours does, for removing it would remove that too.
+        """
         answer = await self._connection.listing("/api/v2/stacks", {"orgID": org, "name": name})
         listed = read_answer(_Stacks, answer, f"show the stack {name}").stacks
-        return tuple([await self._seen(one) for one in listed if one.name == name])
+        return tuple([await self._seen(one) for one in listed if (one.name, one.description) == (name, _DESCRIPTION)])
 
     async def apply(self, org: str, stack: Stack, before: SeenStack | None) -> OpsWatchError | None:
         """Make everything in the stack what it should be, of which `before` is there; None makes the stack.
@@ -99,6 +105,8 @@ class StackAdministration:
         What is returned is why it failed in the middle: two that apply at once see each other's halves, for which
         InfluxDB has no lock and answers 500.
         """
+        ours = [part.id for one in await self.stacks(org, stack.name) for part in one.parts.values()]
+        await Strangers(self._connection).refuse(org, stack.objects, ours)
         for part, name in renamed(parts_of(stack.objects), {} if before is None else before.parts):
             await self._rename(part, name)
         identifier = None if before is None else before.id
@@ -132,6 +140,12 @@ class StackAdministration:
     async def _seen(self, stack: _Stack) -> SeenStack:
         parts: dict[str, Part] = {}
         for one in stack.resources:
+            if one.kind not in _KINDS:
+                raise ServerError(
+                    f"the stack {stack.name} ({stack.id}) holds the {one.kind} {one.templateMetaName}"
+                    f" ({one.resourceID}), which opswatch did not put there and which goes with the stack: give the stack"
+                    f" another name (`influx stacks update --stack-id {stack.id} --stack-name NAME`)"
+                )
             if (part := await self._part(one)) is not None:
                 parts[one.templateMetaName] = part
         return SeenStack(stack.id, stack.createdAt, parts)
