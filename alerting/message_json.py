@@ -47,8 +47,17 @@ def json_of(notice: Notice) -> dict[str, Any]:
             "left_out": total_of(notice) - len(listed),
         },
         "incidents": [_incident(one) for one in listed],
-        "links": {"page": notice.page, "acknowledge": notice.acknowledge, "snooze": notice.snooze},
+        "links": {
+            "page": _link(notice.page),
+            "acknowledge": _link(notice.acknowledge),
+            "snooze": _link(notice.snooze),
+        },
     }
+
+
+def _link(address: str) -> str:
+    """Whole, however long: a part of a link is none. Half characters cannot be sent as UTF-8."""
+    return address.encode("utf-8", "replace").decode()
 
 
 def _incident(told: Told) -> dict[str, Any]:
@@ -71,7 +80,7 @@ def _incident(told: Told) -> dict[str, Any]:
         "resolved": None if told.resolved is None else _written(told.resolved),
         "acknowledged_by": one_line(told.acknowledged_by, _MOST_TEXT),
         "runbook": one_line(told.runbook, _MOST_TEXT),
-        "links": {"page": told.page},
+        "links": {"page": _link(told.page)},
     }
 
 

@@ -20,7 +20,7 @@ from influx.strangers import Strangers
 from telemetry.errors import OpsWatchError, ServerError
 
 _KINDS = {"Dashboard", "Variable", "Label"}
-_DESCRIPTION = "Made by `opswatch provision`, which puts back whatever is changed here: copy a dashboard to change it."
+DESCRIPTION = "Made by `opswatch provision`, which puts back whatever is changed here: copy a dashboard to change it."
 
 
 class _Resource(BaseModel):
@@ -97,7 +97,7 @@ class StackAdministration:
         """
         answer = await self._connection.listing("/api/v2/stacks", {"orgID": org, "name": name})
         listed = read_answer(_Stacks, answer, f"show the stack {name}").stacks
-        return tuple([await self._seen(one) for one in listed if (one.name, one.description) == (name, _DESCRIPTION)])
+        return tuple([await self._seen(one) for one in listed if (one.name, one.description) == (name, DESCRIPTION)])
 
     async def apply(self, org: str, stack: Stack, before: SeenStack | None) -> OpsWatchError | None:
         """Make everything in the stack what it should be, of which `before` is there; None makes the stack.
@@ -111,7 +111,7 @@ class StackAdministration:
             await self._rename(part, name)
         identifier = None if before is None else before.id
         if identifier is None:
-            body: dict[str, Any] = {"orgID": org, "name": stack.name, "description": _DESCRIPTION}
+            body: dict[str, Any] = {"orgID": org, "name": stack.name, "description": DESCRIPTION}
             answer = await self._connection.ask("POST", "/api/v2/stacks", None, json.dumps(body).encode(), JSON)
             identifier = read_answer(_Stack, answer, f"make the stack {stack.name}").id
         template = {"contentType": "json", "contents": list(stack.objects)}
@@ -143,8 +143,8 @@ class StackAdministration:
             if one.kind not in _KINDS:
                 raise ServerError(
                     f"the stack {stack.name} ({stack.id}) holds the {one.kind} {one.templateMetaName}"
-                    f" ({one.resourceID}), which opswatch did not put there and which goes with the stack: give the stack"
-                    f" another name (`influx stacks update --stack-id {stack.id} --stack-name NAME`)"
+                    f" ({one.resourceID}), which opswatch did not put there and which goes with the stack:"
+                    f" give the stack another name (`influx stacks update --stack-id {stack.id} --stack-name NAME`)"
                 )
             if (part := await self._part(one)) is not None:
                 parts[one.templateMetaName] = part

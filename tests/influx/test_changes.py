@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from influx.blueprint import FOR_EVER, Action, Blueprint, Bucket, Right, Task, Token, blueprint
@@ -154,6 +154,7 @@ def applied(wanted: Blueprint, there: There, permissions: frozenset[Permission])
     raise AssertionError(f"it does not come to an end: {made}")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine drawing takes its time
 @given(st.data(), wishes)
 def test_with_every_permission_nothing_is_left_to_change(data: st.DataObject, wanted: Blueprint) -> None:
     """From any state of a server, and a second time there is nothing to do."""

@@ -7,6 +7,7 @@ import pytest
 
 from influx.rollup_tasks import rollup_tasks
 from influx.settings import InfluxSettings
+from influx.stack_administration import DESCRIPTION
 from tests.influx.server import InfluxServer
 from tests.opswatch.provisioned import Site, everything
 
@@ -65,7 +66,7 @@ async def test_what_is_there_twice_is_deleted_but_for_the_oldest(site: Site) -> 
     body = {"orgID": one["orgID"], "flux": one["flux"], "status": "active"}
     second = site.server.call("POST", "/api/v2/tasks", body | {"description": one["description"]})
     foreign = site.server.call("POST", "/api/v2/tasks", body | {"description": "mine"})
-    stack = {"orgID": one["orgID"], "name": f"OpsWatch {site.prefix}"}
+    stack = {"orgID": one["orgID"], "name": f"OpsWatch {site.prefix}", "description": DESCRIPTION}
     extra = site.server.call("POST", "/api/v2/stacks", stack)
     plan = await site.plan()
     await site.provision("apply")
@@ -85,7 +86,7 @@ async def test_what_is_there_twice_is_deleted_but_for_the_oldest(site: Site) -> 
 
 async def test_a_stack_that_was_made_and_never_filled_is_filled(site: Site) -> None:
     """As a death between the two calls leaves it: it is taken, and there is no second one."""
-    stack = {"orgID": site.server.org_id, "name": f"OpsWatch {site.prefix}"}
+    stack = {"orgID": site.server.org_id, "name": f"OpsWatch {site.prefix}", "description": DESCRIPTION}
     half = site.server.call("POST", "/api/v2/stacks", stack)
     done = await site.provision("apply")
     stacks = [one for one in everything(site.server)["stacks"] if one["name"] == stack["name"]]
