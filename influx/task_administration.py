@@ -11,10 +11,11 @@ from http import HTTPStatus
 
 from pydantic import BaseModel
 
-from influx.admin_answers import JSON, Id, read_answer, refused
+from influx.admin_answers import JSON, Id, lacks, read_answer, refused
 from influx.blueprint import Task
 from influx.connection import InfluxConnection
 from influx.task_changes import SeenTask
+from telemetry.errors import ServerError
 
 _MOST = "500"  # tasks in a list
 _LINE = 300  # characters of a message
@@ -29,6 +30,10 @@ class _Task(BaseModel):
     createdAt: str = ""  # noqa: N815 (InfluxDB's name)
     lastRunStatus: str = ""  # noqa: N815
     lastRunError: str = ""  # noqa: N815
+
+
+class _Made(BaseModel):
+    id: Id
 
 
 class _Tasks(BaseModel):
@@ -68,11 +73,22 @@ class TaskAdministration:
         return tuple(found)
 
     async def make(self, org: str, task: Task) -> None:
-        """Make it in the organisation of this id; it is the token's owner whose rights it runs with."""
+        """Make it in the organisation of this id; it is the token's owner whose rights it runs with.
+
+        One that the token may not read afterwards would be made again by every run: it is deleted, and ServerError says
+        which right is missing.
+        """
         body = {"orgID": org, "flux": task.flux, "description": task.description, "status": "active"}
         answer = await self._connection.ask("POST", "/api/v2/tasks", None, json.dumps(body).encode(), JSON)
         if answer.status != HTTPStatus.CREATED:
             raise refused(answer, f"make the task {task.name}")
+        made = read_answer(_Made, answer, f"make the task {task.name}")
+        answer = await self._connection.listing(f"/api/v2/tasks/{made.id}", {})
+        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            await self._delete(made.id, task.name)
+            raise ServerError(
+                f"the task {task.name} was made, and cannot be seen: {lacks('read', 'tasks of the organisation')}"
+            )
 
     async def alter(self, identifier: str, task: Task) -> None:
         """Give the task of this id its text, and have it run."""
@@ -84,9 +100,12 @@ class TaskAdministration:
 
     async def delete(self, task: SeenTask) -> None:
         """Delete it; that it is gone already is as good."""
-        answer = await self._connection.ask("DELETE", f"/api/v2/tasks/{task.id}")
+        await self._delete(task.id, task.name)
+
+    async def _delete(self, identifier: str, name: str) -> None:
+        answer = await self._connection.ask("DELETE", f"/api/v2/tasks/{identifier}")
         if answer.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
-            raise refused(answer, f"delete the task {task.name} with the id {task.id}")
+            raise refused(answer, f"delete the task {name} with the id {identifier}")
 
     async def _failure(self, task: _Task) -> str:
         """Why the last run failed: in the task there is often only that it did, so its log is asked."""

@@ -185,3 +185,21 @@ async def test_a_variable_and_a_label_that_somebody_renamed_get_their_names_back
 
         assert f"the {kind[:-1]} {ours} is called mine {site.prefix}; put them back" in verified.output
         assert (applied.code, applied.output) == (0, "everything is as it should be\n")
+
+
+async def test_a_task_that_cannot_be_seen_is_not_left_behind_by_every_run(site: Site) -> None:
+    """A token that makes tasks and may not read them: which right is missing is said, and no run adds one more."""
+    org = site.server.org_id
+    kinds = ["buckets", "authorizations", "tasks", "dashboards", "variables", "labels"]
+    rights = [(action, kind) for kind in kinds for action in ("read", "write") if (action, kind) != ("read", "tasks")]
+    permissions: list[dict[str, object]] = [
+        {"action": action, "resource": {"type": kind, "orgID": org}} for action, kind in rights
+    ]
+    permissions.append({"action": "read", "resource": {"type": "orgs", "id": org}})
+    permissions += [{"action": action, "resource": {"type": "users"}} for action in ("read", "write")]  # for tokens
+    made = site.server.call("POST", "/api/v2/authorizations", {"orgID": org, "permissions": permissions})
+    done = [await site.provision("apply", token=str(made["token"])) for _ in range(2)]
+
+    assert [one.code for one in done] == [1, 1]
+    assert "cannot be seen: the token to provision with lacks the right to read tasks" in done[1].complaint
+    assert site.tasks() == {}
