@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -54,16 +56,33 @@ from tests.algebra_cases import (
 )
 from tests.oracle import evaluate, values_of
 
+OF_ONE_STORE = 250  # cases; each takes the longer, the more are there, and what is there of others is the same for all
 seen: Counter[str] = Counter()
 
 
 @dataclass
 class World:
-    """The store of all cases, and the days that are still free."""
+    """The store of the cases, and the days that are still free."""
 
     runner: asyncio.Runner
-    store: EmbeddedStore
+    folders: Iterator[Path]
     days: Iterator[int]
+    exits: AsyncExitStack = field(default_factory=AsyncExitStack)
+    opened: list[EmbeddedStore] = field(default_factory=list)
+
+    @property
+    def store(self) -> EmbeddedStore:
+        return self.opened[-1]
+
+    def renew(self) -> None:
+        """An empty store instead of the one that is there."""
+        self.close()
+        options = EmbeddedOptions(engine=EngineOptions(threads=1))
+        opened = EmbeddedStore.opened(next(self.folders) / "metrics.duckdb", options, BUILT_IN)
+        self.opened.append(self.run(self.exits.enter_async_context(opened)))
+
+    def close(self) -> None:
+        self.run(self.exits.aclose())
 
     def run(self, work):  # type: ignore[no-untyped-def]
         return self.runner.run(work)
@@ -71,18 +90,20 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    path = tmp_path_factory.mktemp("algebra") / "metrics.duckdb"
+    folders = (tmp_path_factory.mktemp("algebra") for _ in count())
     with asyncio.Runner() as runner:
-        opened = EmbeddedStore.opened(path, EmbeddedOptions(engine=EngineOptions(threads=1)), BUILT_IN)
-        store = runner.run(opened.__aenter__())
-        yield World(runner, store, map(day_of, count()))
-        runner.run(opened.__aexit__(None, None, None))
+        world = World(runner, folders, map(day_of, count()))
+        world.renew()
+        yield world
+        world.close()
 
 
 @pytest.mark.timeout(1_500)
 def test_the_store_answers_as_the_oracle_does(world: World) -> None:
     """Whatever was written, in whatever order and however often, rolled up or not, late or not."""
     for number, case in enumerate(listed(CASES)):
+        if number % OF_ONE_STORE == 0:
+            world.renew()
         compare(world, number, case)
 
 
