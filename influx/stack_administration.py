@@ -105,6 +105,7 @@ class StackAdministration:
         What is returned is why it failed in the middle: two that apply at once see each other's halves, for which
         InfluxDB has no lock and answers 500.
         """
+        # Not of `before`: another apply may have made them since.
         ours = [part.id for one in await self.stacks(org, stack.name) for part in one.parts.values()]
         await Strangers(self._connection).refuse(org, stack.objects, ours)
         for part, name in renamed(parts_of(stack.objects), {} if before is None else before.parts):

@@ -75,7 +75,6 @@ class _Unseen:
     """What the server says is there, or has made, and the token to provision with may not see."""
 
     buckets: set[str] = field(default_factory=set)
-    tasks: set[str] = field(default_factory=set)
     has_stack: bool = False
     halves: int = 0  # times that the dashboards were made only in part
 
@@ -239,19 +238,14 @@ async def _make(wish: Wish, seen: _Seen, change: Change, unseen: _Unseen) -> Non
             case DeleteLeftover(leftover):
                 await administration.delete_authorization(leftover.id)
             case MakeTask() | AlterTask() | DeleteTask():
-                await _make_task(TaskAdministration(connection), seen.org, change, unseen)
+                await _make_task(TaskAdministration(connection), seen.org, change)
             case ApplyStack() | RemoveStack():
                 await _make_stack(StackAdministration(connection), seen.org, change, unseen)
 
 
-async def _make_task(tasks: TaskAdministration, org: str, change: TaskChange, unseen: _Unseen) -> None:
+async def _make_task(tasks: TaskAdministration, org: str, change: TaskChange) -> None:
     match change:
         case MakeTask(task):
-            if task.name in unseen.tasks:  # it was made a moment ago, and would be made again and again
-                raise ServerError(
-                    f"the task {task.name} was made, and cannot be seen: {lacks('read', 'tasks of the organisation')}"
-                )
-            unseen.tasks.add(task.name)
             await tasks.make(org, task)
         case AlterTask(before, after):
             await tasks.alter(before.id, after)

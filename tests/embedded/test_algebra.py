@@ -68,18 +68,14 @@ class World:
     folders: Iterator[Path]
     days: Iterator[int]
     exits: AsyncExitStack = field(default_factory=AsyncExitStack)
-    opened: list[EmbeddedStore] = field(default_factory=list)
-
-    @property
-    def store(self) -> EmbeddedStore:
-        return self.opened[-1]
+    store: EmbeddedStore = field(init=False)
 
     def renew(self) -> None:
         """An empty store instead of the one that is there."""
         self.close()
         options = EmbeddedOptions(engine=EngineOptions(threads=1))
         opened = EmbeddedStore.opened(next(self.folders) / "metrics.duckdb", options, BUILT_IN)
-        self.opened.append(self.run(self.exits.enter_async_context(opened)))
+        self.store = self.run(self.exits.enter_async_context(opened))
 
     def close(self) -> None:
         self.run(self.exits.aclose())

@@ -14,26 +14,21 @@ def site(tmp_path: Path, influx: InfluxServer) -> Site:
 
 
 def stack_name(site: Site) -> str:
-    return f"OpsWatch {site.name('raw').removesuffix('_raw')}"
+    return f"OpsWatch {site.prefix}"
 
 
-def stack_with_a_bucket(site: Site, org: str, identifier: str, bucket: str) -> None:
-    """Put a bucket into the stack."""
+def put_a_bucket_into(site: Site, identifier: str, bucket: str) -> None:
+    """Have a template make a bucket in the stack of this id."""
     spec = {"apiVersion": "influxdata.com/v2alpha1", "kind": "Bucket", "metadata": {"name": bucket.replace("_", "-")}}
     template = {"contentType": "json", "contents": [spec | {"spec": {"name": bucket}}]}
-    body = {"orgID": org, "stackID": identifier, "template": template}
+    body = {"orgID": site.server.org_id, "stackID": identifier, "template": template}
     site.server.call("POST", "/api/v2/templates/apply", body)
-
-
-def org_of(site: Site) -> str:
-    return str(site.server.call("GET", "/api/v2/orgs")["orgs"][0]["id"])
 
 
 async def test_a_stack_of_our_name_that_somebody_else_made_stays_with_its_bucket(site: Site) -> None:
     """Removed as a second one, it would take the bucket with all its points along."""
-    org = org_of(site)
-    made = site.server.call("POST", "/api/v2/stacks", {"orgID": org, "name": stack_name(site)})
-    stack_with_a_bucket(site, org, made["id"], site.name("theirs"))
+    made = site.server.call("POST", "/api/v2/stacks", {"orgID": site.server.org_id, "name": stack_name(site)})
+    put_a_bucket_into(site, made["id"], site.name("theirs"))
 
     assert (await site.provision("apply")).code == 0
     assert (await site.provision("verify")).code == 0
@@ -47,9 +42,9 @@ async def test_a_stack_of_our_name_that_somebody_else_made_stays_with_its_bucket
 async def test_our_stack_is_not_touched_while_it_holds_what_is_not_ours(site: Site) -> None:
     """A template that somebody applied into it: a change of the stack would delete what that made."""
     await site.provision("apply")
-    stacks = site.server.call("GET", f"/api/v2/stacks?orgID={org_of(site)}")["stacks"]
+    stacks = site.server.call("GET", f"/api/v2/stacks?orgID={site.server.org_id}")["stacks"]
     (identifier,) = [one["id"] for one in stacks if one["name"] == stack_name(site)]
-    stack_with_a_bucket(site, org_of(site), identifier, site.name("theirs"))
+    put_a_bucket_into(site, identifier, site.name("theirs"))
     site.configure(dashboards="false")
     done = await site.provision("apply")
 
@@ -61,8 +56,8 @@ async def test_our_stack_is_not_touched_while_it_holds_what_is_not_ours(site: Si
 @pytest.mark.parametrize("change", [str, str.upper])
 async def test_a_variable_that_somebody_made_is_not_taken_over(site: Site, change: type[str]) -> None:
     """In whatever capitals: it is named, and stays what it was; once it is gone, the apply goes through."""
-    name = change(f"{site.name('raw').removesuffix('_raw')}_host")
-    body = {"orgID": org_of(site), "name": name, "arguments": {"type": "constant", "values": ["mine"]}}
+    name = change(f"{site.prefix}_host")
+    body = {"orgID": site.server.org_id, "name": name, "arguments": {"type": "constant", "values": ["mine"]}}
     made = site.server.call("POST", "/api/v2/variables", body)
     done = await site.provision("apply")
 
